@@ -1,0 +1,54 @@
+"""Taking the lease, and keeping it."""
+
+from __future__ import annotations
+
+from attrs import evolve as replace
+
+from parcae import commands as c
+from parcae import events as e
+from parcae.decide.draft import Draft
+from parcae.errors import Conflict, LeaseLost, Reason
+from parcae.state import Compensating, Scheduled
+from parcae.timing import past_deadline
+from parcae.values import Token
+
+
+def claim(draft: Draft, command: c.Claim) -> None:
+    """Give the job to a worker, under a token greater than any before."""
+    job, state = draft.job, draft.job.state
+    assert isinstance(state, Scheduled | Compensating)
+    if isinstance(state, Compensating) and state.lease is not None:
+        raise draft.rejected(command, Reason.HELD, f"held by {state.lease.worker}")
+    if state.ready_at > draft.now:
+        raise draft.rejected(command, Reason.NOT_DUE, f"not before {state.ready_at}")
+    forward = isinstance(state, Scheduled)
+    if forward and past_deadline(job, draft.now):
+        raise draft.rejected(command, Reason.PAST_DEADLINE, f"its deadline was {job.deadline}")
+    event = e.Started if forward else e.CompensationClaimed
+    draft.add(
+        event(
+            at=draft.now,
+            token=Token(job.token + 1),
+            worker=command.worker,
+            request=command.request,
+            expires_at=draft.now + job.spec.timing.lease,
+        )
+    )
+
+
+def renew(draft: Draft, command: c.Renew) -> None:
+    """Extend the lease. It never moves back, and an expired one is lost (S24)."""
+    liveness = draft.liveness
+    assert liveness is not None
+    if draft.expired():
+        raise LeaseLost(Reason.EXPIRED, f"the lease expired at {liveness.expires_at}")
+    expires_at = draft.now + draft.job.spec.timing.lease
+    if expires_at < liveness.expires_at:
+        message = f"a renewal at {draft.now} would shorten the lease from {liveness.expires_at}"
+        raise Conflict(Reason.WOULD_SHORTEN, message)
+    draft.liveness = replace(
+        liveness,
+        expires_at=expires_at,
+        renewed_at=draft.now,
+        progress=command.progress or liveness.progress,
+    )

@@ -1,0 +1,93 @@
+"""What the host and its operators ask for."""
+
+from __future__ import annotations
+
+from parcae import commands as c
+from parcae import events as e
+from parcae.decide.draft import Draft
+from parcae.decide.ending import end
+from parcae.errors import Reason
+from parcae.spec import DependencyPolicy, RetryMode
+from parcae.state import Compensating, Ended, Pending, Running
+from parcae.values import Cause, Status
+
+
+def submit(draft: Draft, command: c.Submit) -> None:
+    """Admit a job; without dependencies it gets its place in line at once."""
+    spec, now = command.spec, draft.now
+    run_at = max(spec.run_at or now, command.not_before or now)
+    undoing = spec.origin is not None and spec.origin.mode is RetryMode.UNDO
+    draft.add(e.Submitted(at=now, spec=spec, carried=command.carried))
+    deadline = draft.job.deadline
+    if not undoing and deadline is not None and run_at >= deadline:
+        message = f"expected a deadline later than its start at {run_at}, got {deadline}"
+        raise draft.rejected(command, Reason.BAD_INPUT, message)
+    if spec.dependencies:
+        return
+    draft.add(e.Scheduled(at=now, run_at=run_at, place=draft.place))
+    if undoing:
+        end(draft, Cause.UNDO_REQUESTED, run_at)
+
+
+def settle_dependency(draft: Draft, command: c.SettleDependency) -> None:
+    """A job that this one depends on has ended. Told twice, it does nothing the second time."""
+    job, state = draft.job, draft.job.state
+    assert isinstance(state, Pending)
+    dependency = next((d for d in job.spec.dependencies if d.parent == command.parent), None)
+    if dependency is None:
+        message = f"it does not depend on {command.parent}"
+        raise draft.rejected(command, Reason.UNKNOWN_DEPENDENCY, message)
+    if not command.outcome.is_terminal:
+        message = f"expected the outcome of an ended job, got {command.outcome}"
+        raise draft.rejected(command, Reason.BAD_INPUT, message)
+    if command.parent not in state.unsettled:
+        return
+    well = command.outcome is Status.COMPLETED
+    met = well or dependency.policy is DependencyPolicy.PROCEED
+    now, parent, outcome = draft.now, command.parent, command.outcome
+    draft.add(e.DependencySettled(at=now, parent=parent, outcome=outcome, met=met))
+    if not met:
+        cancelled = dependency.policy is DependencyPolicy.CANCEL
+        end(draft, Cause.DEPENDENCY_FAILED, now, cancelled=cancelled)
+    elif len(state.unsettled) == 1:
+        run_at = max(job.spec.run_at or now, now)
+        draft.add(e.Scheduled(at=now, run_at=run_at, place=draft.place))
+
+
+def cancel(draft: Draft, command: c.Cancel) -> None:
+    """Stop the job, or ask its handler to; asked twice, it does nothing the second time."""
+    request = e.CancelRequest(
+        at=draft.now, by=command.by, reason=command.reason, force=command.force
+    )
+    state, fence = draft.job.state, draft.fence(draft.now)
+    if isinstance(state, Compensating):
+        if state.cancel is None or (command.force and not state.cancel.force):
+            draft.add(e.CancelRequested(at=draft.now, request=request))
+    elif isinstance(state, Running) and not command.force:
+        if state.cancel is None:
+            draft.add(e.CancelRequested(at=draft.now, request=request))
+    else:
+        fenced = isinstance(state, Running) or fence is not None
+        end(
+            draft,
+            Cause.FORCED_CANCEL if command.force and fenced else Cause.CANCELLED,
+            draft.now,
+            interrupted=draft.interrupted(),
+            fence=fence,
+            request=request,
+        )
+
+
+def annotate(draft: Draft, command: c.Annotate) -> None:
+    """Add a note."""
+    draft.add(e.Annotated(at=draft.now, by=command.by, note=command.note))
+
+
+def delete(draft: Draft, command: c.Delete) -> None:
+    """Remove an ended job past its retention."""
+    state = draft.job.state
+    assert isinstance(state, Ended)
+    free_at = state.at + command.retention
+    if free_at > draft.now:
+        raise draft.rejected(command, Reason.RETAINED, f"it is kept until {free_at}")
+    draft.add(e.Deleted(at=draft.now))

@@ -1,0 +1,227 @@
+"""What the kernel asks of the world, as Protocols with numbered requirements.
+
+The kernel owns legality, order, fencing, retry arithmetic and what is owed to whom. Whoever
+implements these ports owns bytes, time and wake-ups, and chooses no transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import Factory, field, frozen
+
+from parcae.change import Change, Key, View
+from parcae.events import Event
+from parcae.state import Stored
+from parcae.values import Instant, JobId, Position, Status, Version, WorkerId, valid_number
+
+Rule = Callable[[View], Sequence[Change]]
+"""Pure: what becomes of the view's jobs. May be run more than once for one transaction."""
+
+
+@frozen(kw_only=True)
+class Named:
+    """These jobs, these keys and the jobs that the keys belong to; blobs where asked for."""
+
+    ids: tuple[JobId, ...] = ()
+    keys: tuple[Key, ...] = ()
+    blobs: bool = False
+
+
+@frozen(kw_only=True)
+class Claimable:
+    """The first ``limit`` jobs that are offered now to these kinds and queues, and those that are
+    held by ``worker`` under this very ``request``.
+
+    Offered now: ``Offer.at`` ≤ now < ``Offer.until``. First: undos, then greater priority, then
+    lower place. ``queues`` ``None``: all.
+    """
+
+    worker: WorkerId
+    request: str
+    kinds: frozenset[str]
+    queues: frozenset[str] | None = None
+    limit: int = field(default=1, validator=valid_number(1, 1_000))
+
+
+@frozen(kw_only=True)
+class Overdue:
+    """The ``limit`` jobs whose ``Remind.at`` ≤ now, the longest overdue first."""
+
+    limit: int = field(default=100, validator=valid_number(1, 1_000))
+
+
+Selection = Named | Claimable | Overdue
+
+
+@frozen(kw_only=True)
+class Recorded:
+    """An event in the log.
+
+    Attributes:
+        position: in the log of the store.
+        job_id: whose it is.
+        version: of the job, once it had happened.
+        event: what happened.
+    """
+
+    position: Position
+    job_id: JobId
+    version: Version
+    event: Event
+
+
+@frozen(kw_only=True)
+class Committed:
+    """What a transaction did: the changes its rule gave, and the log's head after them."""
+
+    changes: Sequence[Change]
+    position: Position
+
+
+@frozen(kw_only=True)
+class Query:
+    """Which jobs to list. Empty sets do not restrict.
+
+    Attributes:
+        statuses: in one of these.
+        kinds: of one of these.
+        queues: in one of these.
+        worker: held by this worker.
+        limit: how many at the most.
+        cursor: where the page before ended, as it said.
+    """
+
+    statuses: frozenset[Status] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    worker: WorkerId | None = None
+    limit: int = field(default=100, validator=valid_number(1, 1_000))
+    cursor: str = ""
+
+
+@frozen(kw_only=True)
+class Page:
+    """Some of the jobs that a query names, newest id first.
+
+    Attributes:
+        jobs: these.
+        cursor: where the next page begins; empty: there is none.
+    """
+
+    jobs: Sequence[Stored] = Factory(tuple)
+    cursor: str = ""
+
+
+class Clock(Protocol):
+    """Time.
+
+    1. ``now`` is an aware UTC datetime. It may jump, either way; the kernel bears that.
+    2. ``sleep_until`` returns once ``now`` ≥ the instant; it may be awaited from any event loop.
+    """
+
+    def now(self) -> Instant:
+        """The present instant."""
+        ...
+
+    async def sleep_until(self, instant: Instant) -> None:
+        """Return at ``instant`` or later."""
+        ...
+
+
+class EventBus(Protocol):
+    """Wake-ups: nothing that must happen depends on them, they only make it happen soon.
+
+    1. ``mark`` counts commits; it never goes back.
+    2. ``wait`` returns as soon as a commit, of this process or another, comes after ``mark``, even
+       if it came before the call, or at ``until``; with the present mark. No commit is missed.
+    3. It may be awaited from any event loop, in any thread, by many at once.
+    """
+
+    def mark(self) -> int:
+        """How many commits were noticed so far."""
+        ...
+
+    async def wait(self, mark: int, until: Instant | None = None) -> int:
+        """Return once there were more commits than ``mark``, or at ``until``."""
+        ...
+
+
+class Store(EventBus, Protocol):
+    """Where jobs are kept, and wake-ups about them.
+
+    1. ``transact`` loads what the selection names, reads ``now`` inside the transaction and after
+       its locks, runs the rule, and stores its changes: all of them or none (S23).
+    2. What one transaction stores depends on no other that is under way (strictly serialisable):
+       if the answer of one precedes the call of another, so does its position.
+    3. It answers after the commit is durable at the level that the store declares (S27).
+    4. If the rule raises, nothing is written, and the exception reaches this caller alone.
+    5. Events get the versions after ``Change.before`` one by one: (job, version) is unique, and a
+       change whose ``before`` is not the stored version raises ``Conflict``. Positions only grow;
+       a reader of ``log`` never skips one that commits late (S16).
+    6. The row of a job is ``Change.job`` and ``Change.liveness``, and what ``Change.effects`` says
+       of ``Offer`` and ``Remind``, in place of what was there. With ``Change.job`` ``None`` and a
+       ``Deleted`` among the events, its row, blobs and earlier events go; ``Deleted`` stays.
+    7. An ended job's status and cause never change, nor does its history but for evidence,
+       notes and ``Deleted``: refused even if a rule asks for it.
+    8. ``View.place`` is greater than every place any committed change has used.
+    9. ``Change.idle`` writes nothing. A changed liveness alone adds no event and no position.
+    10. A commit wakes whoever waits on the bus.
+    11. All methods may be awaited from any event loop, in any thread.
+    12. A record that cannot be read raises ``Corrupt`` with its job and position; a store that
+        cannot answer raises ``Unavailable``; after it, repeating is safe.
+    """
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that ``now`` is read from."""
+        ...
+
+    async def transact(self, selection: Selection, rule: Rule) -> Committed:
+        """Load, decide by ``rule``, store, in one atomic step."""
+        ...
+
+    async def fetch(self, job_id: JobId) -> Stored | None:
+        """One job; ``None``: there is none."""
+        ...
+
+    async def find(self, query: Query) -> Page:
+        """A page of jobs, newest first."""
+        ...
+
+    async def count(self, query: Query) -> Mapping[Status, int]:
+        """How many jobs a query names, by status; ``limit`` and ``cursor`` do not matter."""
+        ...
+
+    async def history(self, job_id: JobId, after: Version = Version(0)) -> Sequence[Recorded]:
+        """The events of one job, in order."""
+        ...
+
+    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
+        """The events of all jobs, in order."""
+        ...
+
+    async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
+        """The bytes of those of the named blobs that exist."""
+        ...
+
+    async def next_due(self) -> Instant | None:
+        """The earliest instant at which some job is offered or falls due; ``None``: never."""
+        ...
+
+    async def audit(self) -> Sequence[str]:
+        """What is wrong with the store itself, beside what a refold finds; empty: nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and let go; a second call does nothing."""
+        ...
+
+
+class Entropy(Protocol):
+    """Chance, for those who implement :class:`Store`."""
+
+    def __call__(self) -> int:
+        """128 random bits."""
+        ...
