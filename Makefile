@@ -1,0 +1,57 @@
+# Every command of the repository. Written for make 3.81, which macOS ships.
+# Arguments pass through ARGS: `make test ARGS='-k lease'`, `make demo ARGS='--limit 50'`.
+
+BIN = .venv/bin
+BOOTSTRAP = @sh tools/python tools/bootstrap.py
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
+	--custom-compile-command 'make lock' $(ARGS) pyproject.toml
+
+# Targets share an environment, so `make -j` must not build it twice at once.
+.NOTPARALLEL:
+.PHONY: help demo test check format lint types layers soak bench lock dist clean dev
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile
+
+demo: ## Archive real files with two workers, one of which is killed
+	$(BOOTSTRAP) demo
+	@.venv-demo/bin/parcae demo $(ARGS)
+
+test: dev ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types layers test ## Everything that must be green before a commit
+
+format: dev ## Rewrite the code the way lint wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: dev ## Check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: dev ## Check types
+	$(BIN)/mypy
+
+layers: dev ## Check who imports whom
+	$(BIN)/lint-imports
+
+soak: dev ## Kill workers at random, many times
+	$(BIN)/python -m parcae_specs.soak $(ARGS)
+
+bench: dev ## Measure
+	$(BIN)/python -m parcae_specs.bench $(ARGS)
+
+lock: dev ## Write the lock anew; ARGS=--upgrade moves every version
+	$(LOCK) --all-extras --group dev --output-file requirements/dev.txt
+	$(LOCK) --extra cli --group build --constraint requirements/dev.txt --output-file requirements/demo.txt
+
+dist: dev ## Build the sdist and the wheel
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove environments, caches and what was built
+	rm -rf .venv .venv-demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev:
+	$(BOOTSTRAP) dev
