@@ -45,6 +45,7 @@ class Reason(StrEnum):
     STALE_TOKEN = "stale token"
     EXPIRED = "expired"
     WOULD_SHORTEN = "would shorten the lease"
+    MOVED_ON = "the job moved on"
 
 
 class ParcaeError(Exception):

@@ -206,8 +206,12 @@ class Store(EventBus, Protocol):
         """The bytes of those of the named blobs that exist."""
         ...
 
-    async def next_due(self) -> Instant | None:
-        """The earliest instant at which some job is offered or falls due; ``None``: never."""
+    async def next_due(self, after: Instant | None = None) -> Instant | None:
+        """The earliest instant at which some job is offered or falls due; ``None``: never.
+
+        With ``after``, only later ones count: what has fallen due already, but is offered to
+        nobody who is there, wakes nobody again.
+        """
         ...
 
     async def audit(self) -> Sequence[str]:

@@ -1,0 +1,191 @@
+"""A store in this process's memory: the reference that every other store is compared with.
+
+It is complete, and forgets everything when the process ends. With a hand-moved clock and entropy
+of its caller's choice it does the same thing in every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from parcae.change import Key, KeyRow, View
+from parcae.errors import Unavailable
+from parcae.ports import (
+    Claimable,
+    Clock,
+    Committed,
+    Entropy,
+    Named,
+    Overdue,
+    Page,
+    Query,
+    Recorded,
+    Rule,
+    Selection,
+)
+from parcae.state import Stored
+from parcae.values import Instant, JobId, Position, Status, Version
+from parcae_adapters.clock import SystemClock
+from parcae_adapters.contract import check
+from parcae_adapters.memory.shelves import Shelves
+from parcae_adapters.wakeups import Wakeups
+
+__all__ = ["MemoryStore"]
+
+
+def _chance() -> int:
+    return secrets.randbits(128)
+
+
+class MemoryStore:
+    """A :class:`parcae.ports.Store` in memory. One transaction at a time, of any thread.
+
+    Durability: none. Claims and reminders look at waiting jobs only, never at ended ones.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, entropy: Entropy = _chance) -> None:
+        """An empty store.
+
+        Args:
+            clock: what ``now`` is read from; by default the system's.
+            entropy: where chance comes from: 128 bits a call.
+        """
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._entropy = entropy
+        self._lock = threading.Lock()
+        self._bus = Wakeups(self._clock)
+        self._shelves = Shelves()
+        self._open = True
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that ``now`` is read from."""
+        return self._clock
+
+    def mark(self) -> int:
+        """How many commits there were so far."""
+        return self._bus.mark()
+
+    async def wait(self, mark: int, until: Instant | None = None) -> int:
+        """Return once there were more commits than ``mark``, or at ``until`` by the clock."""
+        self._require_open()
+        return await self._bus.wait(mark, until)
+
+    async def transact(self, selection: Selection, rule: Rule) -> Committed:
+        """Load, decide by ``rule``, store, in one atomic step.
+
+        Raises:
+            Conflict: a change was made for another version than the stored one.
+            Rejected: a change would touch the outcome of an ended job.
+            Unavailable: the store was closed.
+        """
+        # Whoever transacts in a loop must not keep its event loop from everybody else.
+        await asyncio.sleep(0)
+        with self._lock:
+            self._require_open()
+            changes = tuple(rule(self._view(selection)))
+            check(changes, self._shelves.stored)
+            written = [change for change in changes if not change.idle]
+            self._shelves.refuse_reuse(written)
+            for change in written:
+                self._shelves.write(change)
+            position = self._shelves.position
+            if written:
+                self._bus.notify()
+        return Committed(changes=changes, position=position)
+
+    async def fetch(self, job_id: JobId) -> Stored | None:
+        """One job; ``None``: there is none."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.stored(job_id)
+
+    async def find(self, query: Query) -> Page:
+        """A page of jobs, newest first."""
+        with self._lock:
+            self._require_open()
+            matching = self._shelves.matching(query, query.cursor)
+            found = tuple(islice(matching, query.limit))
+            more = next(matching, None) is not None
+        return Page(jobs=found, cursor=found[-1].job.id if more else "")
+
+    async def count(self, query: Query) -> Mapping[Status, int]:
+        """How many jobs a query names, by status; no entry for a status without any."""
+        counted = dict.fromkeys(Status, 0)
+        with self._lock:
+            self._require_open()
+            for stored in self._shelves.matching(query, ""):
+                counted[stored.job.status] += 1
+        return {status: number for status, number in counted.items() if number}
+
+    async def history(self, job_id: JobId, after: Version = Version(0)) -> Sequence[Recorded]:
+        """The events of one job, in order; of a deleted one its ``Deleted`` alone."""
+        with self._lock:
+            self._require_open()
+            history = self._shelves.histories.get(job_id, ())
+            return tuple(one for one in history if one.version > after)
+
+    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
+        """The events of all jobs, in order."""
+        with self._lock:
+            self._require_open()
+            return tuple(islice(self._shelves.log(after), max(limit, 0)))
+
+    async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
+        """The bytes of those of the named blobs that exist."""
+        with self._lock:
+            self._require_open()
+            kept = self._shelves.blobs(job_id)
+        return {name: kept[name] for name in names if name in kept}
+
+    async def next_due(self, after: Instant | None = None) -> Instant | None:
+        """The earliest instant, later than ``after``, at which a job is offered or falls due."""
+        with self._lock:
+            self._require_open()
+            instants = self._shelves.instants()
+            return min((at for at in instants if after is None or at > after), default=None)
+
+    async def audit(self) -> Sequence[str]:
+        """What is wrong with the store itself; empty: nothing."""
+        with self._lock:
+            self._require_open()
+            return tuple(self._shelves.faults())
+
+    async def close(self) -> None:
+        """Answer nothing any more; a second call does nothing."""
+        with self._lock:
+            self._open = False
+        self._bus.close()
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise Unavailable("the store is closed")
+
+    def _view(self, selection: Selection) -> View:
+        now, shelves = self._clock.now(), self._shelves
+        keys: dict[Key, KeyRow] = {}
+        blobs: dict[tuple[JobId, str], bytes] = {}
+        wanted: Iterator[JobId]
+        match selection:
+            case Named():
+                keys = {key: shelves.keys[key] for key in selection.keys if key in shelves.keys}
+                wanted = iter((*selection.ids, *(row.job_id for row in keys.values())))
+            case Claimable():
+                wanted = shelves.claimable(selection, now)
+            case Overdue():
+                wanted = islice(shelves.overdue(now), selection.limit)
+        jobs = {one: shelves.rows[one].stored for one in wanted if one in shelves.rows}
+        if isinstance(selection, Named) and selection.blobs:
+            blobs = {(one, name): b for one in jobs for name, b in shelves.blobs(one).items()}
+        return View(
+            now=now,
+            place=shelves.place,
+            seed=self._entropy(),
+            jobs=jobs,
+            keys=keys,
+            blobs=blobs,
+        )
