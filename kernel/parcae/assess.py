@@ -13,7 +13,7 @@ from parcae.values import Cause
 
 
 def difference(folded: Job | None, row: Job | None) -> str | None:
-    """The first difference between the fold of a history and the stored row; ``None``: none (S5)."""
+    """The first difference between the fold of a history and the stored row, if any (S5)."""
     if folded == row:
         return None
     if folded is None or row is None:

@@ -57,7 +57,7 @@ _MOVES: dict[Status | None, Row] = {
         e.Compensated: Status.COMPENSATED,
         e.Quarantined: Status.QUARANTINED,
     },
-    **dict.fromkeys(TERMINAL, {e.Deleted: None}),
+    **{status: {e.Deleted: None} for status in TERMINAL},
 }
 
 

@@ -225,7 +225,7 @@ class Spec:
     """
 
     kind: str = field(validator=valid_name)
-    phases: tuple[PhaseSpec, ...] = field(converter=tuple, validator=_phases)
+    phases: tuple[PhaseSpec, ...] = field(validator=_phases)
     payload: Blob
     definition: str = field(default="1", validator=valid_name)
     lane: Lane = field(factory=Lane)

@@ -1,4 +1,4 @@
-"""Bringing what has fallen due to its end (rule 2): what fell due first wins, whenever one looks."""
+"""Bringing what has fallen due to its end (rule 2): what fell due first wins, always."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""What a handler is told about the work at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from parcae.commands import Progress
+from parcae.payloads import load
+from parcae.values import JobId, Token
+
+PAYLOAD = "payload"
+"""The name of the blob that holds a job's arguments."""
+
+
+def result_name(phase: str) -> str:
+    """The name of the blob that holds a phase's result."""
+    return f"result/{phase}"
+
+
+class Step(Protocol):
+    """What a result is looked up by: the phase that gave it."""
+
+    name: str
+    returns: Any
+
+
+class GiveUp(Exception):
+    """Raised by a handler to say that no retry will help."""
+
+
+@frozen(kw_only=True)
+class Context:
+    """What a handler is told about the work at hand.
+
+    Attributes:
+        job_id: the job.
+        kind: the name of its definition.
+        phase: the phase that is run or undone.
+        attempt: from 1.
+        token: the fencing token of the lease: greater than that of any earlier holder.
+        idempotency_key: the same whenever this phase (or its undo) of this job is run again, after
+            a crash or in a resumed job: hand it to whatever the handler calls.
+        undo: it is the undo of the phase that is run.
+        unknown: with ``undo``: nobody knows whether the phase happened; it gives no result.
+        overlap: with ``undo``: it was forced, the phase's handler may still be alive.
+    """
+
+    job_id: JobId
+    kind: str
+    phase: str
+    attempt: int
+    token: Token
+    idempotency_key: str
+    undo: bool = False
+    unknown: bool = False
+    overlap: bool = False
+    _results: Mapping[str, bytes] = field(factory=dict, repr=False, eq=False)
+    _stopping: Callable[[], bool] = field(default=lambda: False, repr=False, eq=False)
+    _progress: Callable[[Progress], None] = field(default=lambda _: None, repr=False, eq=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the handler should stop: a cancel was requested, or the lease is lost.
+
+        Async handlers are cancelled besides; plain functions ask this now and then.
+        """
+        return self._stopping()
+
+    def progress(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Say how far the work is; shown to operators, with the next renewal."""
+        self._progress(Progress(done=done, total=total, note=note))
+
+    def result(self, phase: Step) -> Any:
+        """What an earlier phase gave.
+
+        Raises:
+            LookupError: it has not completed.
+        """
+        name = result_name(phase.name)
+        if name not in self._results:
+            raise LookupError(f"phase {phase.name!r} of job {self.job_id} has not completed")
+        return load(self._results[name], phase.returns)

@@ -1,0 +1,213 @@
+"""The registry of what an application can run: sagas, their phases and undos. Pure: runs nothing.
+
+A plain job is a saga of one phase. Handlers are called with a :class:`Context` and the arguments
+the job was submitted with; an undo with the phase's result besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from attrs import field, frozen
+
+from parcae.context import PAYLOAD, Context
+from parcae.handlers import Handler, Phase, arguments_of, bind
+from parcae.payloads import dump
+from parcae.spec import OnLost, Retry, Spec, Timing
+from parcae.values import Lane, blob, valid_name
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Request(Generic[R]):
+    """A job that is ready to be submitted.
+
+    Attributes:
+        spec: what it is asked to be.
+        payload: its arguments, as bytes.
+        returns: the type of the last phase's result.
+    """
+
+    spec: Spec
+    payload: bytes
+    returns: Any = Any
+
+
+@frozen(kw_only=True)
+class Options:
+    """What all jobs of one definition share; see :class:`~parcae.spec.Spec`.
+
+    Attributes:
+        version: of the definition: change it when the phases change.
+        uninterruptible: its handlers must not be cut off in a shutdown.
+    """
+
+    version: str = field(default="1", validator=valid_name)
+    queue: str = "default"
+    priority: int = 0
+    retry: Retry = field(factory=Retry)
+    on_lost: OnLost = field(factory=OnLost)
+    timing: Timing = field(factory=Timing)
+    uninterruptible: bool = False
+
+
+class Saga(Generic[P]):
+    """A definition: named phases that run one after the other, and their undos in reverse."""
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name = name
+        self.options = options
+        self.phases: dict[str, Phase[Any]] = {}
+
+    @overload
+    def phase(self, handler: Callable[Concatenate[Context, P], R]) -> Phase[R]: ...
+
+    @overload
+    def phase(self, *, name: str) -> Callable[[Callable[Concatenate[Context, P], R]], Phase[R]]: ...
+
+    def phase(self, handler: Handler | None = None, *, name: str | None = None) -> Any:
+        """Register the next phase.
+
+        Args:
+            handler: ``async`` or a plain function (which runs in a thread); called with a
+                :class:`Context` and the job's arguments.
+            name: its name in the record; the function's own by default.
+
+        Raises:
+            TypeError: the name is taken, or its arguments differ from the first phase's.
+        """
+
+        def register(function: Handler) -> Phase[Any]:
+            phase: Phase[Any] = Phase(name or function.__name__, function, arguments_of(function))
+            if phase.name in self.phases:
+                raise TypeError(f"saga {self.name!r} has a phase {phase.name!r} already")
+            first = next(iter(self.phases.values()), phase)
+            if list(first.arguments) != list(phase.arguments):
+                expected = ", ".join(["ctx", *first.arguments])
+                raise TypeError(f"expected phase {phase.name!r} to take ({expected})")
+            self.phases[phase.name] = phase
+            return phase
+
+        return register if handler is None else register(handler)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Request[Any]:
+        """A job with these arguments, ready to be submitted.
+
+        Raises:
+            TypeError: they do not fit the handlers, or cannot be kept as JSON.
+        """
+        return self._request(args, kwargs)
+
+    def _request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Request[Any]:
+        if not self.phases:
+            raise TypeError(f"expected saga {self.name!r} to have a phase")
+        phases = tuple(self.phases.values())
+        given = bind(phases[0], args, kwargs)
+        payload = dump(given)
+        options = self.options
+        spec = Spec(
+            kind=self.name,
+            definition=options.version,
+            phases=tuple(phase.spec() for phase in phases),
+            payload=blob(PAYLOAD, payload),
+            lane=Lane(queue=options.queue),
+            priority=options.priority,
+            retry=options.retry,
+            on_lost=options.on_lost,
+            timing=options.timing,
+        )
+        return Request(spec=spec, payload=payload, returns=phases[-1].returns)
+
+
+class Task(Saga[P], Generic[P, R]):
+    """A plain job: a saga of one phase, named ``run``."""
+
+    def __init__(
+        self, name: str, options: Options, handler: Callable[Concatenate[Context, P], Any]
+    ) -> None:
+        super().__init__(name, options)
+        self.run: Phase[R] = Phase("run", handler, arguments_of(handler))
+        self.phases["run"] = self.run
+        self.undo = self.run.undo
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
+        """A job with these arguments, ready to be submitted.
+
+        Raises:
+            TypeError: they do not fit the handler, or cannot be kept as JSON.
+        """
+        return self._request(args, kwargs)
+
+
+class Jobs:
+    """Everything an application can run, by name."""
+
+    def __init__(self) -> None:
+        self._sagas: dict[str, Saga[...]] = {}
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The names of all definitions."""
+        return frozenset(self._sagas)
+
+    def __getitem__(self, kind: str) -> Saga[...]:
+        """The definition of that name.
+
+        Raises:
+            LookupError: there is none.
+        """
+        if kind not in self._sagas:
+            known = ", ".join(sorted(self._sagas)) or "none at all"
+            raise LookupError(f"no definition {kind!r} here; there is {known}")
+        return self._sagas[kind]
+
+    @overload
+    def saga(self, name: str, payload: type[T], **options: Any) -> Saga[[T]]: ...
+
+    @overload
+    def saga(self, name: str, **options: Any) -> Saga[...]: ...
+
+    def saga(self, name: str, payload: object = None, **options: Any) -> Any:  # noqa: ARG002 - the type checker's
+        """Define a saga; its phases register themselves with :meth:`Saga.phase`.
+
+        Args:
+            name: its kind.
+            payload: the type of its one argument, so that calls are type-checked.
+            **options: see :class:`Options`.
+
+        Raises:
+            TypeError: the name is taken, or an option is unknown.
+        """
+        saga: Saga[...] = Saga(self._free(name), Options(**options))
+        self._sagas[name] = saga
+        return saga
+
+    def job(
+        self, name: str, **options: Any
+    ) -> Callable[[Callable[Concatenate[Context, P], R]], Task[P, R]]:
+        """Define a plain job from one handler.
+
+        Args:
+            name: its kind.
+            **options: see :class:`Options`.
+
+        Raises:
+            TypeError: the name is taken, or an option is unknown.
+        """
+        given = Options(**options)
+
+        def register(handler: Callable[Concatenate[Context, P], R]) -> Task[P, R]:
+            task: Task[P, R] = Task(self._free(name), given, handler)
+            self._sagas[name] = task
+            return task
+
+        return register
+
+    def _free(self, name: str) -> str:
+        if name in self._sagas:
+            raise TypeError(f"there is a definition {name!r} already")
+        return name

@@ -1,0 +1,162 @@
+"""The use cases of a worker: claim, renew, report, reconcile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from parcae import answers as a
+from parcae import commands as c
+from parcae import handle as rules
+from parcae.change import Change, View
+from parcae.errors import LeaseLost, ParcaeError
+from parcae.handle import Held
+from parcae.ports import Claimable, Named, Overdue, Store
+from parcae.state import Stored
+from parcae.values import Blob, Error, JobId, Token, WorkerId
+
+
+class WorkerEngine:
+    """What a worker can ask for.
+
+    Args:
+        store: where the jobs are; it has the clock and the chance that all of this needs.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def reconcile(self, limit: int = 100) -> Sequence[a.Reconciled]:
+        """Settle up to ``limit`` jobs for which something has fallen due."""
+        committed = await self.store.transact(Overdue(limit=limit), rules.reconcile)
+        answers = [change.answer for change in committed.changes]
+        return tuple(answer for answer in answers if isinstance(answer, a.Reconciled))
+
+    async def claim(
+        self,
+        worker: WorkerId,
+        kinds: frozenset[str],
+        *,
+        request: str,
+        limit: int = 1,
+        queues: frozenset[str] | None = None,
+    ) -> Sequence[a.Granted]:
+        """Take up to ``limit`` jobs, the first in line first.
+
+        Args:
+            worker: who asks.
+            kinds: what it can run.
+            request: a key of this very request: repeated, it grants the same jobs.
+            limit: 1 to 1000.
+            queues: in these only; ``None``: in all.
+        """
+        command = c.Claim(worker=worker, request=request)
+        selection = Claimable(
+            worker=worker, request=request, kinds=kinds, queues=queues, limit=limit
+        )
+        committed = await self.store.transact(
+            selection,
+            lambda view: rules.claim(view, command, kinds=kinds, queues=queues, limit=limit),
+        )
+        answers = [change.answer for change in committed.changes]
+        return tuple(answer for answer in answers if isinstance(answer, a.Granted))
+
+    async def renew(self, held: Sequence[Held]) -> Sequence[a.Renewed | ParcaeError]:
+        """Extend many leases in one transaction; each has its own answer or refusal, in order."""
+        answers: list[a.Renewed | ParcaeError] = []
+
+        def rule(view: View) -> Sequence[Change]:
+            changes, given = rules.renew(view, held)
+            answers[:] = given
+            return changes
+
+        await self.store.transact(Named(ids=tuple(one.job_id for one in held)), rule)
+        return tuple(answers)
+
+    async def start_phase(self, job_id: JobId, token: Token, phase: str) -> a.Accepted:
+        """Ask leave to begin a phase.
+
+        Raises:
+            LeaseLost: the lease is not current, or has expired.
+            Rejected: not now: a cancel was requested, the attempt timed out, another is next.
+        """
+        return accepted(await self.command(job_id, c.StartPhase(token=token, phase=phase)))
+
+    async def complete_phase(
+        self, job_id: JobId, token: Token, phase: str, result: tuple[Blob, bytes] | None = None
+    ) -> a.Accepted:
+        """Report that a phase is done; the last one completes the job.
+
+        Raises:
+            LeaseLost: somebody else holds the job by now; the result is kept as evidence.
+            Rejected: the phase was not started, or the result is too large.
+        """
+        ref, data = result or (None, None)
+        command = c.CompletePhase(token=token, phase=phase, result=ref)
+        return accepted(await self.command(job_id, command, data))
+
+    async def fail(self, job_id: JobId, token: Token, error: Error) -> a.Accepted:
+        """Report that the handler raised: the answer says whether it is tried again.
+
+        Raises:
+            LeaseLost: somebody else holds the job by now; the error is kept as evidence.
+        """
+        return accepted(await self.command(job_id, c.Fail(token=token, error=error)))
+
+    async def release(self, job_id: JobId, token: Token) -> a.Accepted:
+        """Give a job back in a shutdown, forward work or an undo.
+
+        Raises:
+            LeaseLost: somebody else holds the job by now.
+        """
+        return accepted(await self.command(job_id, c.Release(token=token)))
+
+    async def confirm_cancel(self, job_id: JobId, token: Token) -> a.Accepted:
+        """Report that the handler has stopped as it was asked to.
+
+        Raises:
+            LeaseLost: somebody else holds the job by now.
+            Rejected: nobody asked for it.
+        """
+        return accepted(await self.command(job_id, c.ConfirmCancel(token=token)))
+
+    async def start_undo(self, job_id: JobId, token: Token, phase: str) -> a.Accepted:
+        """Ask leave to begin an undo; refused like :meth:`start_phase`."""
+        return accepted(await self.command(job_id, c.StartUndo(token=token, phase=phase)))
+
+    async def complete_undo(self, job_id: JobId, token: Token, phase: str) -> a.Accepted:
+        """Report that a phase is undone; refused like :meth:`complete_phase`."""
+        return accepted(await self.command(job_id, c.CompleteUndo(token=token, phase=phase)))
+
+    async def fail_undo(self, job_id: JobId, token: Token, phase: str, error: Error) -> a.Accepted:
+        """Report that an undo raised; refused like :meth:`fail`."""
+        command = c.FailUndo(token=token, phase=phase, error=error)
+        return accepted(await self.command(job_id, command))
+
+    async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
+        """The bytes of a job's payload and results, those that exist."""
+        return await self.store.blobs(job_id, names)
+
+    async def stored(self, job_id: JobId) -> Stored | None:
+        """A job with its liveness; ``None``: there is none."""
+        return await self.store.fetch(job_id)
+
+    async def command(
+        self, job_id: JobId, command: c.Command, data: bytes | None = None
+    ) -> a.Answer:
+        """Have one command of one job decided, and committed."""
+        committed = await self.store.transact(
+            Named(ids=(job_id,)), lambda view: (rules.handle(view, job_id, command, data),)
+        )
+        return committed.changes[0].answer
+
+
+def accepted(answer: a.Answer) -> a.Accepted:
+    """The answer to a worker's command; a late result was kept, and is refused only now.
+
+    Raises:
+        LeaseLost: somebody else holds the job by now.
+    """
+    if isinstance(answer, LeaseLost):
+        raise answer
+    assert isinstance(answer, a.Accepted)
+    return answer
