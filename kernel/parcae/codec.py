@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -19,9 +20,10 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from parcae import events as e
 from parcae import state as s
+from parcae.compensation import still_owed
 from parcae.errors import Corrupt
 from parcae.spec import Spec
-from parcae.values import JobId
+from parcae.values import JobId, cut
 
 T = TypeVar("T")
 Record = dict[str, Any]
@@ -80,10 +82,11 @@ meaning. Any other default is written, for a later version may choose another.""
 
 
 def _plain(kind: type[T]) -> Callable[[Any, Any], T]:
-    def structure(value: Any, _: Any) -> T:
+    def structure(value: Any, wanted: Any) -> Any:
         if type(value) is not kind:
             raise TypeError(f"expected {kind.__name__}, got {value!r}")
-        return value
+        # cattrs finds a StrEnum by the str it also is: left at that, it would stay a plain string.
+        return wanted(value) if isinstance(wanted, type) and issubclass(wanted, Enum) else value
 
     return structure
 
@@ -203,9 +206,9 @@ def _upcast(record: Record) -> Record:
     return record
 
 
-def _says(data: bytes, error: Exception) -> str:
-    head = data[:80].decode("utf-8", "replace")
-    return f"damaged or unknown record ({type(error).__name__}: {error}): {head!r}"
+def _says(data: object, error: Exception) -> str:
+    head = data[:80].decode("utf-8", "replace") if isinstance(data, bytes) else data
+    return cut(f"damaged or unknown record ({type(error).__name__}: {error}): {head!r}", 500)
 
 
 def encode_spec(spec: Spec) -> bytes:
@@ -225,15 +228,32 @@ def decode_job(job_id: JobId, spec: bytes | Spec, state: bytes) -> s.Job:
         Corrupt: damaged, or written by a later version.
     """
     try:
-        if isinstance(spec, bytes):
-            spec = decode_spec(spec)
+        if not isinstance(spec, Spec):
+            spec = decode_spec(spec, job_id=job_id)
         record = _schema(_load(state))
-        return _JOB_BACK({**record, "id": job_id, "spec": spec}, s.Job)
+        job = _JOB_BACK({**record, "id": job_id, "spec": spec}, s.Job)
+        _require_sound(job)
+    except Corrupt:
+        raise
     except Exception as error:
         raise Corrupt(_says(state, error), job_id=job_id) from error
+    return job
 
 
-def decode_spec(data: bytes) -> Spec:
+def _require_sound(job: s.Job) -> None:
+    """Refuse a job whose parts do not fit together, before somebody stumbles over it."""
+    undone = {phase.name for phase in job.spec.phases if phase.undo is not None}
+    if len(job.phases) != len(job.spec.phases):
+        raise ValueError(f"{len(job.phases)} phases, but {len(job.spec.phases)} in the spec")
+    if not {undo.phase for undo in job.undos} <= undone:
+        raise ValueError("an undo of a phase that has none")
+    if isinstance(job.state, s.Compensating) and not still_owed(job.state.undos):
+        raise ValueError("compensating with nothing left to undo")
+    if isinstance(job.state, s.Ended) and not job.state.status.is_terminal:
+        raise ValueError(f"ended, but {job.state.status}")
+
+
+def decode_spec(data: bytes, *, job_id: JobId | None = None) -> Spec:
     """The spec that was stored.
 
     Raises:
@@ -242,7 +262,7 @@ def decode_spec(data: bytes) -> Spec:
     try:
         return CONVERTER.structure(_schema(_load(data)), Spec)
     except Exception as error:
-        raise Corrupt(_says(data, error)) from error
+        raise Corrupt(_says(data, error), job_id=job_id) from error
 
 
 def _schema(record: Record) -> Record:
@@ -254,7 +274,7 @@ def _schema(record: Record) -> Record:
 
 def encode_liveness(liveness: s.Liveness) -> bytes:
     """The stored form of what renewals change."""
-    return _dump(CONVERTER.unstructure(liveness))
+    return _dump({"schema": STATE_SCHEMA, **CONVERTER.unstructure(liveness)})
 
 
 def decode_liveness(data: bytes, *, job_id: JobId | None = None) -> s.Liveness:
@@ -264,6 +284,6 @@ def decode_liveness(data: bytes, *, job_id: JobId | None = None) -> s.Liveness:
         Corrupt: damaged.
     """
     try:
-        return CONVERTER.structure(_load(data), s.Liveness)
+        return CONVERTER.structure(_schema(_load(data)), s.Liveness)
     except Exception as error:
         raise Corrupt(_says(data, error), job_id=job_id) from error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, get_type_hints, overload
 
 from attrs import evolve as replace
 
 from parcae.context import GiveUp, result_name
-from parcae.payloads import checked, dump, load
+from parcae.payloads import checked, dump, load, structure
 from parcae.spec import PhaseSpec, Retry, UndoSpec
 from parcae.values import Blob, Error, blob
 
@@ -84,7 +84,21 @@ def arguments(phase: Phase[Any], payload: bytes) -> dict[str, Any]:
     given = load(payload)
     if not isinstance(given, dict) or given.keys() != phase.arguments.keys():
         raise ValueError(f"expected the arguments {list(phase.arguments)}, got {given!r:.200}")
-    return {name: load(dump(given[name]), kind) for name, kind in phase.arguments.items()}
+    return {name: structure(given[name], kind) for name, kind in phase.arguments.items()}
+
+
+def undo_arguments(phase: Phase[Any], payload: bytes, result: bytes | None) -> dict[str, Any]:
+    """The arguments that the undo of ``phase`` is called with; its result comes last.
+
+    Raises:
+        LookupError: it has no undo.
+        ValueError: the payload or the result does not hold what the annotations say.
+    """
+    if phase.undo_handler is None:
+        raise LookupError(f"phase {phase.name!r} has no undo here")
+    given = arguments(phase, payload)
+    value = None if result is None else load(result, phase.returns)
+    return dict(zip(arguments_of(phase.undo_handler), (*given.values(), value), strict=True))
 
 
 def error_of(raised: BaseException, traceback: str = "") -> Error:

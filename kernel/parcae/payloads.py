@@ -35,7 +35,15 @@ def load(data: bytes, kind: Any = Any) -> Any:
     Raises:
         ValueError: the bytes do not hold such a value.
     """
-    plain = json.loads(data)
+    return structure(json.loads(data), kind)
+
+
+def structure(plain: Any, kind: Any) -> Any:
+    """Plain JSON values as ``kind``; ``Any``: as they are.
+
+    Raises:
+        ValueError: they do not hold such a value.
+    """
     if kind is Any:
         return plain
     try:

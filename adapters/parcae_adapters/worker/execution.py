@@ -1,0 +1,250 @@
+"""One leased job in the hands of this worker: its phases or undos, one after the other.
+
+It reports what happened and obeys the answers; what follows from them the kernel has decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from parcae.answers import Granted
+from parcae.commands import Progress
+from parcae.context import PAYLOAD, Context, result_name
+from parcae.definitions import Jobs
+from parcae.errors import LeaseLost, Reason, Rejected, Unavailable
+from parcae.handlers import (
+    Handler,
+    Phase,
+    arguments,
+    error_of,
+    result_blob,
+    undo_arguments,
+)
+from parcae.state import Compensating, PhaseStatus, Undo, UndoStatus
+from parcae.values import Blob, Status
+from parcae.worker_engine import WorkerEngine
+from parcae_adapters.worker.calls import Call, CutOff, Done, Raised
+
+T = TypeVar("T")
+Prepared = tuple[Handler, dict[str, Any]]
+log = logging.getLogger("parcae.worker")
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two repeats of a call that the store could not answer."""
+
+
+class Stop(IntEnum):
+    """Why a handler is asked to stop; a greater reason replaces a lesser one."""
+
+    DRAIN = 1
+    CANCEL = 2
+    EXPIRED = 3
+    LOST = 4
+
+
+class Execution:
+    """Runs one granted job to where the lease ends."""
+
+    def __init__(self, engine: WorkerEngine, jobs: Jobs, granted: Granted) -> None:
+        self.job = granted.job
+        self.job_id = granted.job.id
+        self.token = granted.lease.token
+        self.expires_at = granted.expires_at
+        self.progress: Progress | None = None
+        self._engine = engine
+        self._jobs = jobs
+        self._blobs: dict[str, bytes] = {}
+        self._call: Call | None = None
+        self._stop: Stop | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why it should stop; ``None``: it should not."""
+        return self._stop
+
+    def interrupt(self, why: Stop) -> None:
+        """Ask the handler to stop; from any thread."""
+        if self._stop is None or why > self._stop:
+            self._stop = why
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._cancel_call)
+
+    def _cancel_call(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+
+    async def run(self) -> None:
+        """Work until the job has ended, or somebody else is to go on with it."""
+        try:
+            await self._load()
+            if isinstance(self.job.state, Compensating):
+                await self._undo_all(self.job.state)
+            else:
+                await self._run_all()
+        except LeaseLost as lost:
+            log.warning("job %s token %d: %s", self.job_id, self.token, lost)
+        except Rejected as refused:
+            log.warning("job %s token %d left alone: %s", self.job_id, self.token, refused)
+        except Unavailable as error:
+            log.error("job %s token %d given up: %s", self.job_id, self.token, error)
+
+    async def _load(self) -> None:
+        done = (
+            spec.name
+            for spec, phase in zip(self.job.spec.phases, self.job.phases, strict=True)
+            if phase.result is not None
+        )
+        names = (PAYLOAD, *(result_name(name) for name in done))
+        self._blobs.update(await self._insist(lambda: self._engine.blobs(self.job_id, names)))
+
+    async def _run_all(self) -> None:
+        for spec, phase in zip(self.job.spec.phases, self.job.phases, strict=True):
+            if phase.status is PhaseStatus.COMPLETED:
+                continue
+            if self._stop is not None:
+                return await self._report_stop()
+            if not await self._run(spec.name):
+                return None
+        return None
+
+    async def _run(self, name: str) -> bool:
+        """Run one phase; whether the job is still ours to go on with."""
+        engine, job_id, token = self._engine, self.job_id, self.token
+        try:
+            await self._insist(lambda: engine.start_phase(job_id, token, name))
+        except Rejected as refused:
+            if refused.reason is not Reason.CANCEL_REQUESTED:
+                raise
+            await self._insist(lambda: engine.confirm_cancel(job_id, token))
+            return False
+        match await self._called(name, self._prepared):
+            case Done(value):
+                return await self._report(name, value)
+            case Raised(error):
+                await self._insist(lambda: engine.fail(job_id, token, error))
+            case CutOff():
+                await self._report_stop()
+        return False
+
+    async def _report(self, name: str, value: object) -> bool:
+        engine, job_id, token = self._engine, self.job_id, self.token
+        try:
+            result = self._result(name, value)
+            accepted = await self._insist(
+                lambda: engine.complete_phase(job_id, token, name, result)
+            )
+        except (TypeError, Rejected) as error:
+            too_large = isinstance(error, Rejected) and error.reason is Reason.TOO_LARGE
+            if isinstance(error, Rejected) and not too_large:
+                raise
+            failure = error_of(error)
+            await self._insist(lambda: engine.fail(job_id, token, failure))
+            return False
+        if result is not None:
+            self._blobs[result[0].name] = result[1]
+        return accepted.status is Status.RUNNING
+
+    @staticmethod
+    def _result(name: str, value: object) -> tuple[Blob, bytes] | None:
+        return None if value is None else result_blob(name, value)
+
+    async def _undo_all(self, state: Compensating) -> None:
+        for undo in state.undos:
+            if undo.status is UndoStatus.DONE:
+                continue
+            if self._stop is not None:
+                return await self._report_stop()
+            if not await self._undo(undo, overlap=state.overlap):
+                return None
+        return None
+
+    async def _undo(self, undo: Undo, *, overlap: bool) -> bool:
+        """Undo one phase; whether the job is still ours to go on with."""
+        engine, job_id, token, name = self._engine, self.job_id, self.token, undo.phase
+        await self._insist(lambda: engine.start_undo(job_id, token, name))
+        context = {"undo": True, "unknown": undo.unknown, "overlap": overlap}
+        match await self._called(name, self._prepared_undo, **context):
+            case Done():
+                accepted = await self._insist(lambda: engine.complete_undo(job_id, token, name))
+                return accepted.status is Status.COMPENSATING
+            case Raised(error):
+                await self._insist(lambda: engine.fail_undo(job_id, token, name, error))
+            case CutOff():
+                await self._report_stop()
+        return False
+
+    async def _called(
+        self, name: str, prepare: Callable[[Phase[Any]], Prepared], **facts: bool
+    ) -> Done | Raised | CutOff:
+        try:
+            handler, given = prepare(self._definition(name))
+        except (LookupError, TypeError, ValueError) as error:
+            return Raised(error_of(error))
+        self._call = Call(handler, self._context(name, **facts), given)
+        if self._stop is not None:
+            self._call.cancel()
+        try:
+            return await self._call.outcome()
+        finally:
+            self._call = None
+
+    def _prepared(self, phase: Phase[Any]) -> Prepared:
+        return phase.handler, arguments(phase, self._blobs[PAYLOAD])
+
+    def _prepared_undo(self, phase: Phase[Any]) -> Prepared:
+        result = self._blobs.get(result_name(phase.name))
+        given = undo_arguments(phase, self._blobs[PAYLOAD], result)
+        assert phase.undo_handler is not None
+        return phase.undo_handler, given
+
+    async def _report_stop(self) -> None:
+        """The handler has stopped, or was not begun: say so, if there is anybody to tell."""
+        engine, job_id, token = self._engine, self.job_id, self.token
+        forward = not isinstance(self.job.state, Compensating)
+        if self._stop is Stop.CANCEL and forward:
+            await self._insist(lambda: engine.confirm_cancel(job_id, token))
+        elif self._stop is not Stop.LOST:
+            await self._insist(lambda: engine.release(job_id, token))
+
+    def _definition(self, name: str) -> Phase[Any]:
+        saga = self._jobs[self.job.spec.kind]
+        if name not in saga.phases:
+            raise LookupError(f"this worker's {saga.name!r} has no phase {name!r}")
+        return saga.phases[name]
+
+    def _context(self, name: str, **facts: bool) -> Context:
+        origin = self.job.spec.origin
+        root = self.job_id if origin is None else origin.root
+        return Context(
+            job_id=self.job_id,
+            kind=self.job.spec.kind,
+            phase=name,
+            attempt=self.job.attempt,
+            token=self.token,
+            idempotency_key=f"{root}/{name}" + "/undo" * bool(facts),
+            results=self._blobs,
+            stopping=lambda: self._stop is not None,
+            progress=self._say,
+            **facts,
+        )
+
+    def _say(self, progress: Progress) -> None:
+        self.progress = progress
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call until the store answers: every command may be repeated (rule 1)."""
+        pause = 0.05
+        while True:
+            try:
+                return await ask()
+            except Unavailable as error:
+                if self._stop is not None and self._stop >= Stop.EXPIRED:
+                    raise
+                log.warning("job %s: %s; repeating", self.job_id, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)

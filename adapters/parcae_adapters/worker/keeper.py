@@ -1,0 +1,154 @@
+"""The keeper: renews leases, reconciles, and tells executions to stop; in a thread of its own.
+
+It shares nothing with the handlers' event loop, so that a handler which blocks the loop does not
+lose its lease, and one that has lost it is told as soon as it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from parcae.answers import Renewed
+from parcae.commands import Renew
+from parcae.errors import Conflict, LeaseLost, ParcaeError, Reason, Unavailable
+from parcae.handle import Held
+from parcae.ports import Query
+from parcae.state import Running
+from parcae.values import JobId, Status, WorkerId
+from parcae.worker_engine import WorkerEngine
+from parcae_adapters.worker.execution import Execution, Stop
+
+log = logging.getLogger("parcae.worker")
+
+TICK = 0.1
+"""Seconds between two looks at what is to be done: how late a cancel is noticed."""
+
+
+class Keeper:
+    """Keeps the leases of the executions it is given."""
+
+    def __init__(self, engine: WorkerEngine, worker: WorkerId, every: timedelta) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._every = every.total_seconds()
+        self._held: dict[JobId, tuple[Execution, float]] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="parcae-keeper")
+        self._mark = -1
+        self._reconcile_at = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, once what is under way is done."""
+        self._stopping.set()
+        self._thread.join()
+
+    def hold(self, execution: Execution) -> None:
+        """Keep the lease of ``execution`` from now on."""
+        with self._lock:
+            self._held[execution.job_id] = (execution, time.monotonic() + _renewal(execution))
+
+    def drop(self, execution: Execution) -> None:
+        """Do not keep it any more."""
+        with self._lock:
+            found = self._held.get(execution.job_id)
+            if found is not None and found[0] is execution:
+                del self._held[execution.job_id]
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._tick()
+            except Unavailable as error:
+                log.warning("worker %s: %s; repeating", self._worker, error)
+                self._expire()
+            except ParcaeError:
+                log.exception("worker %s: the keeper met an error and goes on", self._worker)
+            await asyncio.sleep(TICK)
+
+    async def _tick(self) -> None:
+        due = self._due()
+        if due:
+            await self._renew(due)
+        mark = self._engine.store.mark()
+        if mark != self._mark:
+            await self._look_for_cancels()
+            self._mark = mark
+        if time.monotonic() >= self._reconcile_at:
+            await self._reconcile()
+            self._reconcile_at = time.monotonic() + self._every
+
+    def _due(self) -> list[Execution]:
+        now = time.monotonic()
+        with self._lock:
+            return [execution for execution, at in self._held.values() if at <= now]
+
+    async def _renew(self, due: Sequence[Execution]) -> None:
+        held = [
+            Held(job_id=one.job_id, command=Renew(token=one.token, progress=one.progress))
+            for one in due
+        ]
+        answers = await self._engine.renew(held)
+        for execution, answer in zip(due, answers, strict=True):
+            self._heard(execution, answer)
+
+    def _heard(self, execution: Execution, answer: Renewed | ParcaeError) -> None:
+        if isinstance(answer, Renewed):
+            execution.expires_at = answer.expires_at
+            if answer.cancel_requested:
+                execution.interrupt(Stop.CANCEL)
+        elif not isinstance(answer, Conflict):
+            # A conflict only means that the clock went back: the lease is longer than we ask for.
+            expired = isinstance(answer, LeaseLost) and answer.reason is Reason.EXPIRED
+            execution.interrupt(Stop.EXPIRED if expired else Stop.LOST)
+            log.warning("job %s token %d: %s", execution.job_id, execution.token, answer)
+            self.drop(execution)
+            return
+        with self._lock:
+            if execution.job_id in self._held:
+                again = time.monotonic() + _renewal(execution)
+                self._held[execution.job_id] = (execution, again)
+
+    def _expire(self) -> None:
+        """The store does not answer: what cannot be renewed is taken for lost once it is over."""
+        now = self._engine.store.clock.now()
+        with self._lock:
+            over = [one for one, _ in self._held.values() if one.expires_at <= now]
+        for execution in over:
+            execution.interrupt(Stop.EXPIRED)
+
+    async def _look_for_cancels(self) -> None:
+        with self._lock:
+            held = {job_id: execution for job_id, (execution, _) in self._held.items()}
+        if not held:
+            return
+        query = Query(worker=self._worker, statuses=frozenset({Status.RUNNING}), limit=1_000)
+        for stored in (await self._engine.store.find(query)).jobs:
+            state, execution = stored.job.state, held.get(stored.job.id)
+            if execution is None or not isinstance(state, Running) or state.cancel is None:
+                continue
+            if state.lease.token == execution.token:
+                execution.interrupt(Stop.CANCEL)
+
+    async def _reconcile(self) -> None:
+        while settled := await self._engine.reconcile():
+            for one in settled:
+                log.warning(
+                    "job %s reconciled: %s → %s (%s)", one.job_id, one.before, one.after, one.cause
+                )
+
+
+def _renewal(execution: Execution) -> float:
+    return execution.job.spec.timing.renewal.total_seconds()

@@ -1,0 +1,216 @@
+"""The worker's main loop: claim while there is room, run, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+
+from parcae.answers import Granted
+from parcae.definitions import Jobs
+from parcae.errors import Unavailable
+from parcae.timing import MARGIN, check
+from parcae.values import WorkerId, seconds
+from parcae.worker_engine import WorkerEngine
+from parcae_adapters.worker.execution import Execution, Stop
+from parcae_adapters.worker.keeper import Keeper
+
+log = logging.getLogger("parcae.worker")
+
+CLEANUP = 5.0
+"""Seconds that handlers have to stop in, once the drain is over."""
+
+PAUSE = 0.02
+"""Seconds between two claims that found nothing: commits come faster than work sometimes."""
+
+RECONCILE_EVERY = seconds(1)
+
+LOOK = 1.0
+"""Seconds after which one looks for work even if nobody said there is any."""
+
+
+class Worker:
+    """Runs the jobs of an application.
+
+    Args:
+        engine: where the jobs are.
+        jobs: what can be run here.
+        concurrency: how many jobs at once.
+        queues: only from these; ``None``: from all.
+        drain: how long a stop waits for handlers; ``None``: as long as the longest attempt may
+            last, and a margin.
+        name: who it says it is; unique among all workers. By default host, process and chance.
+        reconcile_every: how often it looks for what is stale.
+
+    Raises:
+        ValueError: durations do not fit together (rule 9 of the lifecycle); says which and how.
+    """
+
+    def __init__(
+        self,
+        engine: WorkerEngine,
+        jobs: Jobs,
+        *,
+        concurrency: int = 10,
+        queues: Iterable[str] | None = None,
+        drain: timedelta | None = None,
+        name: str | None = None,
+        reconcile_every: timedelta = RECONCILE_EVERY,
+    ) -> None:
+        if not 1 <= concurrency <= 1_000:
+            raise ValueError(f"expected a concurrency from 1 to 1000, got {concurrency}")
+        _refuse_findings(jobs, drain)
+        self.name = WorkerId(name or _unique_name())
+        self.drain = drain if drain is not None else _longest_attempt(jobs) + MARGIN
+        self._engine = engine
+        self._jobs = jobs
+        self._concurrency = concurrency
+        self._queues = None if queues is None else frozenset(queues)
+        self._keeper = Keeper(engine, self.name, reconcile_every)
+        self._running: dict[asyncio.Task[None], Execution] = {}
+        self._claims = 0
+        self._stops = 0
+        self._nudge = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def running(self) -> int:
+        """How many jobs it runs now."""
+        return len(self._running)
+
+    def stop(self) -> None:
+        """Begin to drain; a second call cuts the drain short. From any thread."""
+        self._stops += 1
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped)
+
+    def _stopped(self) -> None:
+        self._nudge.set()
+        if self._stops > 1:
+            self._hurry.set()
+
+    async def run(self) -> None:
+        """Work until :meth:`stop`, then drain. Handlers still alive after that are abandoned."""
+        self._loop = asyncio.get_running_loop()
+        listener = asyncio.create_task(self._listen())
+        self._keeper.start()
+        try:
+            while not self._stops:
+                await self._claim()
+            await self._drain()
+        finally:
+            listener.cancel()
+            await self._clean_up()
+            await asyncio.to_thread(self._keeper.stop)
+
+    async def _listen(self) -> None:
+        mark = self._engine.store.mark()
+        while True:
+            mark = await self._engine.store.wait(mark)
+            self._nudge.set()
+
+    async def _claim(self) -> None:
+        self._nudge.clear()
+        room = self._concurrency - len(self._running)
+        granted = await self._ask(room) if room else 0
+        if granted and granted == room:
+            return
+        pause = await self._until_due() if room else LOOK
+        await asyncio.sleep(PAUSE)
+        if not self._stops:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._nudge.wait(), pause)
+
+    async def _ask(self, room: int) -> int:
+        """Claim up to ``room`` jobs and begin them; how many were granted."""
+        self._claims += 1
+        request = f"{self.name}/{self._claims}"
+        try:
+            granted = await self._engine.claim(
+                self.name, self._jobs.kinds, request=request, limit=room, queues=self._queues
+            )
+        except Unavailable as error:
+            # Whether anything was granted is unknown: the next claim is the same one.
+            log.warning("worker %s: %s; repeating", self.name, error)
+            self._claims -= 1
+            return 0
+        for one in granted:
+            self._begin(one)
+        return len(granted)
+
+    def _begin(self, granted: Granted) -> None:
+        execution = Execution(self._engine, self._jobs, granted)
+        self._keeper.hold(execution)
+        task = asyncio.create_task(execution.run())
+        self._running[task] = execution
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        execution = self._running.pop(task)
+        self._keeper.drop(execution)
+        self._nudge.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error(
+                "job %s: the worker itself failed", execution.job_id, exc_info=task.exception()
+            )
+
+    async def _until_due(self) -> float:
+        """Seconds until a job is offered, ``LOOK`` at the most."""
+        try:
+            due = await self._engine.store.next_due()
+        except Unavailable:
+            return LOOK
+        if due is None:
+            return LOOK
+        left = (due - self._engine.store.clock.now()).total_seconds()
+        return min(left, LOOK) if left > 0 else LOOK
+
+    async def _drain(self) -> None:
+        if self._running:
+            log.info("worker %s drains %d jobs", self.name, len(self._running))
+        over = time.monotonic() + self.drain.total_seconds()
+        hurry = asyncio.create_task(self._hurry.wait())
+        while self._running and not hurry.done() and time.monotonic() < over:
+            left = over - time.monotonic()
+            waited = {*self._running, hurry}
+            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+
+    async def _clean_up(self) -> None:
+        """Give back what can be stopped; what cannot keeps its lease until that lapses."""
+        for execution in self._running.values():
+            execution.interrupt(Stop.DRAIN)
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=CLEANUP)
+        for task, execution in list(self._running.items()):
+            log.error("job %s: its handler does not stop and is abandoned", execution.job_id)
+            task.cancel()
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=PAUSE)
+
+
+def _unique_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"[:200]
+
+
+def _longest_attempt(jobs: Jobs) -> timedelta:
+    return max((jobs[kind].options.timing.attempt for kind in jobs.kinds), default=seconds(0))
+
+
+def _refuse_findings(jobs: Jobs, drain: timedelta | None) -> None:
+    wrong = []
+    for kind in sorted(jobs.kinds):
+        options = jobs[kind].options
+        for finding in check(options.timing, drain=drain, uninterruptible=options.uninterruptible):
+            text = f"{kind}: {finding.message} ({finding.fix})"
+            wrong += [text] if finding.error else []
+            log.warning("%s", text)
+    if wrong:
+        raise ValueError("; ".join(wrong))
