@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -26,6 +27,11 @@ from parcae.values import (
 MOMENT = timedelta(microseconds=1)
 
 
+def _strings(values: Iterable[str]) -> tuple[str, ...]:
+    # Typed, where a bare ``tuple`` would leave mypy's users with "expected Iterable[_T_co]".
+    return tuple(values)
+
+
 @frozen(kw_only=True)
 class Retry:
     """When a failed attempt is made again (exponential backoff with jitter).
@@ -46,7 +52,7 @@ class Retry:
     factor: int = field(default=2, validator=valid_number(1, 100))
     cap: timedelta = field(default=minutes(10), validator=valid_duration(timedelta(0)))
     jitter: int = field(default=25, validator=valid_number(0, 100))
-    give_up_on: tuple[str, ...] = field(default=(), converter=tuple)
+    give_up_on: tuple[str, ...] = field(default=(), converter=_strings)
     max_releases: int = field(default=10, validator=valid_number(0, 10_000))
 
 

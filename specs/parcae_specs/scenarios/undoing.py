@@ -1,0 +1,152 @@
+"""Stories of jobs that undo what they did, or cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import evolve as replace
+
+from parcae.spec import Carried, Retry, RetryMode, Timing
+from parcae.values import seconds
+from parcae_specs.scenarios.common import ONCE, origin
+from parcae_specs.story import (
+    Step,
+    at,
+    cancel,
+    claim,
+    done,
+    fail,
+    note,
+    reconcile,
+    release,
+    start,
+    submit,
+    undo,
+    undo_failed,
+    undone,
+)
+
+_TO_UNDO = (
+    submit("a~", "b~", "c", retry=ONCE),
+    claim(),
+    start("a"),
+    done("a", result=b"1"),
+    start("b"),
+    done("b"),
+    start("c"),
+    fail(),
+)
+
+UNDOING: Mapping[str, tuple[Step, ...]] = {
+    "undoes what it did": (
+        *_TO_UNDO,
+        note("undoing"),
+        claim("bob"),
+        undo("b"),
+        undone("b"),
+        cancel("ops", "stop"),
+        cancel("ops", "now", force=True),
+        done("a", 1, result=b"1"),
+        undo("a"),
+        undone("a"),
+    ),
+    "retries an undo until it will not succeed": (
+        *_TO_UNDO,
+        claim("bob"),
+        undo("b"),
+        undo_failed("b"),
+        at(1),
+        claim("bob", "s"),
+        undo("b", 3),
+        undo_failed("b", 3),
+        undo_failed("b", 2),
+        undo_failed("b", 3),
+        fail(1),
+        at(2),
+        done("c", 1),
+        undone("b", 2),
+    ),
+    "loses the worker that undoes": (
+        *_TO_UNDO,
+        claim("bob"),
+        undo("b"),
+        at(30),
+        reconcile(),
+        undone("b", 2),
+        at(31),
+        claim("cyd"),
+        at(61),
+        reconcile(),
+    ),
+    "times out in an undo": (
+        replace(_TO_UNDO[0], spec=replace(_TO_UNDO[0].spec, timing=Timing(undo=seconds(10)))),
+        *_TO_UNDO[1:],
+        claim("bob"),
+        at(5),
+        undo("b"),
+        at(15),
+        reconcile(),
+        at(20),
+        cancel("ops", force=True),
+        claim("bob"),
+        undo("b", 3),
+        at(30),
+        reconcile(),
+    ),
+    "gives an undo back": (
+        *_TO_UNDO,
+        claim("bob"),
+        undo("b"),
+        release(2),
+        claim("bob"),
+        release(3),
+        claim("bob"),
+        undo("b", 4),
+        release(4),
+    ),
+    "reports an undo after its lease expired": (
+        *_TO_UNDO,
+        claim("bob"),
+        undo("b"),
+        at(31),
+        undone("b"),
+        claim("bob"),
+        undo("a", 3),
+        undone("a", 3),
+    ),
+    "is past its deadline with something to undo": (
+        submit("a~", "b", deadline=at(60)),
+        claim(),
+        start("a"),
+        done("a"),
+        start("b"),
+        fail(),
+        at(60),
+        reconcile(),
+    ),
+    "only undoes what its origin owed": (
+        submit(
+            "a~",
+            "b?",
+            "c~",
+            carried=(Carried(phase="a"), Carried(phase="b", completed=False)),
+            origin=origin(RetryMode.UNDO, "c"),
+        ),
+        claim(),
+        undo("b", 1),
+        undone("b", 1),
+        undo("a", 1),
+        undone("a", 1),
+    ),
+    "is put in quarantine for a phase that may have happened": (
+        submit("a~", "b~", retry=Retry(max_attempts=1, give_up_on=("KeyError",)), seed=7),
+        claim(),
+        start("a"),
+        done("a"),
+        start("b"),
+        at(30),
+        reconcile(),
+        done("b"),
+        fail(),
+    ),
+}
