@@ -147,7 +147,9 @@ class Engine(WorkerEngine):
 
         Raises:
             Rejected: it has not ended, has nothing of the kind, or was taken up already.
+            ValueError: there is no such mode.
         """
+        mode = RetryMode(mode)
         idempotency = _idempotency(idempotency_key, key_ttl)
         keys = (*_keys(idempotency), rules.carry_key(origin))
         admitted = await self._admit(
