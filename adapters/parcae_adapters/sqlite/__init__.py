@@ -1,0 +1,8 @@
+"""A store in one SQLite file. Importing it imports sqlite-utils: do so where it is needed."""
+
+from __future__ import annotations
+
+from parcae_adapters.sqlite.errors import Unusable
+from parcae_adapters.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore", "Unusable"]

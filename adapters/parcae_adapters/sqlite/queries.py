@@ -1,0 +1,107 @@
+"""What the reader can be asked. Every question is one statement, so it sees one instant."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parcae.ports import Page, Query, Recorded
+from parcae.state import Job, Stored
+from parcae.values import Instant, JobId, Position, Status, Version
+from parcae_adapters.sqlite.rows import FOUND, Recent, instant, micros, recorded, stored
+
+HISTORY = """
+    SELECT position, job_id, version, data FROM parcae_events
+    WHERE job_id = ? AND version > ? ORDER BY version"""
+LOG = """
+    SELECT position, job_id, version, data FROM parcae_events
+    WHERE position > ? ORDER BY position LIMIT ?"""
+NEXT_DUE = """
+    SELECT min(at) FROM (
+        SELECT min(offer_at) AS at FROM parcae_jobs WHERE offer_at > :after
+        UNION ALL SELECT min(remind_at) FROM parcae_jobs WHERE remind_at > :after)"""
+
+BEFORE_ALL = -(2**62)
+"""Microseconds: an instant before every other."""
+
+
+class Queries:
+    """Questions to one connection. For one thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._known: Recent[JobId, Job] = Recent()
+
+    def fetch(self, job_id: JobId) -> Stored | None:
+        """One job."""
+        statement = f"{FOUND} WHERE j.id = ?"
+        found = self.connection.execute(statement, (job_id,)).fetchone()
+        return None if found is None else self._stored(found)
+
+    def find(self, query: Query) -> Page:
+        """A page of jobs, newest first."""
+        conditions, parameters = _conditions(query)
+        if query.cursor:
+            conditions.append("j.id < ?")
+            parameters.append(query.cursor)
+        statement = f"{FOUND} {_where(conditions)} ORDER BY j.id DESC LIMIT ?"
+        rows = self.connection.execute(statement, (*parameters, query.limit + 1)).fetchall()
+        jobs = tuple(self._stored(row) for row in rows[: query.limit])
+        return Page(jobs=jobs, cursor=jobs[-1].job.id if len(rows) > query.limit else "")
+
+    def count(self, query: Query) -> Mapping[Status, int]:
+        """How many jobs, by status."""
+        conditions, parameters = _conditions(query)
+        statement = f"SELECT status, count(*) FROM parcae_jobs AS j {_where(conditions)} GROUP BY 1"
+        counted = dict(self.connection.execute(statement, parameters).fetchall())
+        return {status: counted[status] for status in Status if status in counted}
+
+    def history(self, job_id: JobId, after: Version) -> Sequence[Recorded]:
+        """The events of one job."""
+        return tuple(map(recorded, self.connection.execute(HISTORY, (job_id, after)).fetchall()))
+
+    def log(self, after: Position, limit: int) -> Sequence[Recorded]:
+        """The events of all jobs."""
+        rows = self.connection.execute(LOG, (after, max(limit, 0))).fetchall()
+        return tuple(map(recorded, rows))
+
+    def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Bytes, by name."""
+        wanted = tuple(dict.fromkeys(names))
+        marks = ", ".join("?" * len(wanted))
+        statement = f"SELECT name, data FROM parcae_blobs WHERE job_id = ? AND name IN ({marks})"
+        found = dict(self.connection.execute(statement, (job_id, *wanted)).fetchall())
+        return {name: found[name] for name in wanted if name in found}
+
+    def next_due(self, after: Instant | None) -> Instant | None:
+        """The earliest instant past ``after`` at which a job is offered or falls due."""
+        since = BEFORE_ALL if after is None else micros(after)
+        (found,) = self.connection.execute(NEXT_DUE, {"after": since}).fetchone()
+        return None if found is None else instant(found)
+
+    def _stored(self, found: tuple[Any, ...]) -> Stored:
+        job_id: JobId = found[0]
+        read = stored(found, self._known.get(job_id))
+        self._known[job_id] = read.job
+        self._known.trim()
+        return read
+
+
+def _where(conditions: list[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _conditions(query: Query) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    parameters: list[object] = []
+    for column, wanted in (
+        ("status", query.statuses),
+        ("kind", query.kinds),
+        ("queue", query.queues),
+        ("worker", {query.worker} if query.worker is not None else ()),
+    ):
+        if wanted:
+            conditions.append(f"j.{column} IN ({', '.join('?' * len(wanted))})")
+            parameters.extend(sorted(wanted))
+    return conditions, parameters

@@ -1,0 +1,163 @@
+"""How jobs, keys and instants look in the tables, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from parcae.change import Key, KeyRow
+from parcae.codec import decode_event, decode_job, decode_liveness
+from parcae.effects import Effect
+from parcae.errors import Corrupt
+from parcae.events import Submitted
+from parcae.ports import Recorded
+from parcae.spec import Spec
+from parcae.state import Ended, Job, Stored
+from parcae.values import Instant, JobId, Position, Version
+from parcae_adapters.contract import owed
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CACHED = 4_096
+"""Jobs kept decoded, per thread."""
+
+Columns = tuple[Any, ...]
+"""What is derived from a job's state and can change: in the order of ``DERIVED``."""
+
+DERIVED = (
+    "status",
+    "cause",
+    "ended_at",
+    "place",
+    "offer_at",
+    "offer_until",
+    "offer_undo",
+    "worker",
+    "request",
+    "remind_at",
+)
+
+FOUND = f"""
+    SELECT j.id, j.version, j.state, j.liveness, e.position, e.data,
+        {", ".join(f"j.{name}" for name in DERIVED)}
+    FROM parcae_jobs AS j
+    LEFT JOIN parcae_events AS e ON e.job_id = j.id AND e.version = 1"""
+"""Jobs, each with its first event, in which its spec stands."""
+
+
+def micros(instant: Instant | None) -> int | None:
+    """Microseconds since 1970."""
+    if instant is None:
+        return None
+    since = instant - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def instant(value: int) -> Instant:
+    """The instant that many microseconds after 1970."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+def columns(job: Job, effects: Iterable[Effect]) -> Columns:
+    """The derived columns of ``job``."""
+    offer, remind = owed(effects)
+    state, lease = job.state, job.lease
+    if isinstance(state, Ended):
+        end = (state.status, state.cause, micros(state.at))
+    else:
+        end = (job.status, None, None)
+    offered: tuple[int | None, ...] = (None, None, None)
+    if offer is not None:
+        offered = (micros(offer.at), micros(offer.until), int(offer.undo))
+    holder = (None, None) if lease is None else (lease.worker, lease.request)
+    return (*end, job.place, *offered, *holder, micros(remind))
+
+
+@frozen
+class Row:
+    """One job as the tables have it.
+
+    Attributes:
+        stored: the job itself.
+        columns: those derived from it.
+        seen: when it was read or written, in a count of the reader's own.
+    """
+
+    stored: Stored
+    columns: Columns
+    seen: int
+
+
+class Recent(dict[K, V]):
+    """A dictionary that forgets what was put into it longest ago."""
+
+    def __init__(self, limit: int = CACHED) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def trim(self) -> None:
+        """Forget what is too much."""
+        while len(self) > self.limit:
+            del self[next(iter(self))]
+
+
+def stored(found: tuple[Any, ...], known: Job | None) -> Stored:
+    """The job in a row of ``FOUND``.
+
+    Args:
+        found: the row.
+        known: the same job as it was read or written before; what still holds is not read again,
+            for a spec never changes, and the same version of a job is the same job.
+
+    Raises:
+        Corrupt: the row, or the job's first event, cannot be read.
+    """
+    job_id, version, state, liveness, position, first = found[:6]
+    job = known
+    if job is None or job.version != version:
+        spec = _spec(job_id, position, first) if known is None else known.spec
+        job = decode_job(job_id, spec, state)
+        if job.version != version:
+            raise Corrupt(f"version {version} holds state {job.version}", job_id=job_id)
+    alive = None if liveness is None else decode_liveness(liveness, job_id=job_id)
+    return Stored(job=job, liveness=alive)
+
+
+def _spec(job_id: JobId, position: int | None, first: bytes | None) -> Spec:
+    if first is None:
+        raise Corrupt("the job has no first event", job_id=job_id)
+    event = decode_event(first, job_id=job_id, position=position)
+    if not isinstance(event, Submitted):
+        raise Corrupt("the first event admits nothing", job_id=job_id, position=position)
+    return event.spec
+
+
+def recorded(row: tuple[int, JobId, int, bytes]) -> Recorded:
+    """An event from its position, job, version and data.
+
+    Raises:
+        Corrupt: it cannot be read.
+    """
+    position, job_id, version, data = row
+    return Recorded(
+        position=Position(position),
+        job_id=job_id,
+        version=Version(version),
+        event=decode_event(data, job_id=job_id, position=position),
+    )
+
+
+def key_row(key: Key, found: tuple[str, JobId, int | None]) -> KeyRow:
+    """A key from its fingerprint, job and expiry."""
+    fingerprint, job_id, expires_at = found
+    return KeyRow(
+        key=key,
+        fingerprint=fingerprint,
+        job_id=job_id,
+        expires_at=None if expires_at is None else instant(expires_at),
+    )

@@ -1,0 +1,141 @@
+"""The tables of a store, as sqlite-utils migrations. What is applied once is never edited.
+
+Rows are a fold of ``parcae_events``. The columns beside a job's state are derived from it, so that
+an index can find it; what a job was admitted with stands in its first event alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+from parcae_adapters.sqlite.errors import Unusable
+
+MIGRATIONS = Migrations("parcae")
+
+_ENDS = "('completed', 'failed', 'cancelled', 'compensated', 'quarantined', 'deleted')"
+_EVIDENCE = "('annotated', 'late-result-recorded', 'deleted')"
+
+
+@MIGRATIONS(name="0001_jobs_and_events")
+def _jobs_and_events(db: Database) -> None:
+    # Instants are microseconds since 1970, UTC.
+    db.execute("""
+        CREATE TABLE parcae_jobs (
+            id TEXT NOT NULL PRIMARY KEY,
+            version INTEGER NOT NULL,
+            status TEXT NOT NULL,
+            cause TEXT,
+            ended_at INTEGER,
+            kind TEXT NOT NULL,
+            queue TEXT NOT NULL,
+            lane TEXT NOT NULL,
+            priority INTEGER NOT NULL,
+            place INTEGER NOT NULL,
+            offer_at INTEGER,
+            offer_until INTEGER,
+            offer_undo INTEGER,
+            worker TEXT,
+            request TEXT,
+            remind_at INTEGER,
+            liveness BLOB,
+            state BLOB NOT NULL
+        )""")
+    # Positions are given by the writer. They are never used twice, for ``deleted`` comes last.
+    db.execute("""
+        CREATE TABLE parcae_events (
+            position INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            tag TEXT NOT NULL,
+            data BLOB NOT NULL,
+            UNIQUE (job_id, version)
+        )""")
+    db.execute("""
+        CREATE TABLE parcae_blobs (
+            job_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (job_id, name)
+        ) WITHOUT ROWID""")
+    db.execute("""
+        CREATE TABLE parcae_keys (
+            scope TEXT NOT NULL,
+            key TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            expires_at INTEGER,
+            PRIMARY KEY (scope, key)
+        ) WITHOUT ROWID""")
+    db.execute("CREATE TABLE parcae_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+    db.execute("INSERT INTO parcae_counters VALUES ('place', 1)")
+
+
+@MIGRATIONS(name="0002_indexes")
+def _indexes(db: Database) -> None:
+    # Partial, so that they hold the jobs that wait or work and never the many that have ended.
+    for name, columns, where in (
+        ("offers", "offer_undo DESC, priority DESC, place", "offer_at IS NOT NULL"),
+        ("offered", "offer_at", "offer_at IS NOT NULL"),
+        ("reminders", "remind_at, id", "remind_at IS NOT NULL"),
+        ("holders", "worker, request", "worker IS NOT NULL"),
+    ):
+        db.execute(f"CREATE INDEX parcae_{name} ON parcae_jobs ({columns}) WHERE {where}")
+    db.execute("CREATE INDEX parcae_statuses ON parcae_jobs (status, id)")
+
+
+@MIGRATIONS(name="0003_fences")
+def _fences(db: Database) -> None:
+    # A second fence behind the kernel's: an outcome never changes (S1), whoever writes.
+    db.execute(f"""
+        CREATE UNIQUE INDEX parcae_ends ON parcae_events (job_id, tag = 'deleted')
+        WHERE tag IN {_ENDS}""")
+    db.execute(f"""
+        CREATE TRIGGER parcae_ended BEFORE INSERT ON parcae_events
+        WHEN EXISTS (
+            SELECT 1 FROM parcae_events
+            WHERE job_id = NEW.job_id AND tag IN {_ENDS}
+            AND (tag = 'deleted' OR NEW.tag NOT IN {_EVIDENCE}))
+        BEGIN SELECT raise(ABORT, 'the job has ended: only evidence and notes may follow'); END""")
+    db.execute("""
+        CREATE TRIGGER parcae_outcome BEFORE UPDATE OF status, cause, ended_at ON parcae_jobs
+        WHEN OLD.ended_at IS NOT NULL AND (
+            NEW.status IS NOT OLD.status OR NEW.cause IS NOT OLD.cause
+            OR NEW.ended_at IS NOT OLD.ended_at)
+        BEGIN SELECT raise(ABORT, 'the job has ended: its outcome never changes'); END""")
+
+
+NAMES = frozenset({"0001_jobs_and_events", "0002_indexes", "0003_fences"})
+"""The migrations that this version knows."""
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the tables up to date, in one transaction.
+
+    Raises:
+        Unusable: a newer version of Parcae has written the file.
+    """
+    db = Database(connection, recursive_triggers=False, execute_plugins=False)
+    if not _pending(db, path):
+        return
+    # Concurrent openers wait for this lock; without it some are told that the file is locked.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _pending(db, path):
+            MIGRATIONS.apply(db)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _pending(db: Database, path: str) -> bool:
+    applied = {migration.name for migration in MIGRATIONS.applied(db)}
+    unknown = sorted(applied - NAMES)
+    if unknown:
+        raise Unusable(
+            f"{path}: written by a newer version of Parcae (it has {', '.join(unknown)}); "
+            "upgrade Parcae to open it"
+        )
+    return applied != NAMES
