@@ -129,7 +129,9 @@ def _converter() -> Converter:
 
 
 def _isoformat(value: datetime) -> str:
-    return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    # In UTC, as instants should be already, the offset is the last six characters.
+    exact = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return exact.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _unstructure(converter: Converter, kind: type, *omitted: str) -> Callable[[Any], Record]:
@@ -158,9 +160,12 @@ _JOB_BACK = make_dict_structure_fn(
 )
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Made once: ``json.dumps`` makes one for each call that has options."""
+
+
 def _dump(record: object) -> bytes:
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(record).encode("utf-8", "surrogatepass")
 
 
 def _load(data: bytes) -> Record:
