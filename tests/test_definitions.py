@@ -47,7 +47,8 @@ def test_given_a_saga_when_its_handlers_disagree_then_the_definition_is_refused(
     saga = jobs.saga("trip")
 
     @saga.phase
-    async def first(_: Context, order: Order) -> int: ...
+    async def first(_: Context, order: Order) -> int:
+        return order.number
 
     with pytest.raises(TypeError, match=r"expected phase 'second' to take \(ctx, order\)"):
 
@@ -89,7 +90,8 @@ def test_given_a_saga_when_it_is_called_then_the_request_says_all_that_the_kerne
     saga = jobs.saga("trip", Order, version="v2", queue="slow", retry=retry, timing=timing)
 
     @saga.phase(name="book")
-    async def anything(_: Context, order: Order) -> Receipt: ...
+    async def anything(_: Context, order: Order) -> Receipt:
+        return Receipt(order.number)
 
     @anything.undo(unknown=True, retry=Retry(max_attempts=2))
     async def back(_: Context, order: Order, receipt: Receipt | None) -> None: ...

@@ -403,7 +403,8 @@ def test_given_an_error_not_worth_retrying_when_it_is_raised_then_there_is_no_se
 
 
 def test_s12_given_a_saga_when_a_later_phase_fails_then_undos_run_in_reverse_with_results() -> None:
-    jobs, done = Jobs(), []
+    jobs = Jobs()
+    done: list[tuple[str, str, object]] = []
     saga = jobs.saga("trip", retry=Retry(max_attempts=1))
 
     @saga.phase

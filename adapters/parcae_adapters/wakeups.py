@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from parcae.ports import Clock
-from parcae.values import Instant
+from parcae.values import Instant, JobId
 
 T = TypeVar("T")
+
+REMEMBERED = 10_000
+"""Ends of jobs that are remembered for those who looked just before."""
 
 
 def call_into(loop: asyncio.AbstractEventLoop, what: Callable[[T], None], argument: T) -> None:
@@ -46,19 +49,39 @@ class Wakeups:
         self._lock = threading.Lock()
         self._mark = 0
         self._open = True
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[JobId | None, set[asyncio.Future[None]]] = {}
+        self._ended: OrderedDict[JobId, int] = OrderedDict()
+        self._for_all = 0
 
     def mark(self) -> int:
         """How many commits were noticed so far."""
         return self._mark
 
-    def notify(self) -> None:
-        """There was a commit: wake everybody."""
+    def notify(self, ended: Collection[JobId] | None = None) -> None:
+        """There was a commit: wake whoever waits for any, and for the jobs that it ``ended``.
+
+        ``None``: nobody knows which; wake everybody.
+        """
         with self._lock:
             self._mark += 1
-            waiting, self._waiting = self._waiting, set()
+            if ended is None:
+                self._for_all = self._mark
+                waiting = [one for many in self._waiting.values() for one in many]
+                self._waiting.clear()
+            else:
+                self._remember(ended)
+                many = [self._waiting.pop(job_id, set()) for job_id in (None, *ended)]
+                waiting = [one for futures in many for one in futures]
         if waiting:
             wake(waiting)
+
+    def _remember(self, ended: Collection[JobId]) -> None:
+        for job_id in ended:
+            self._ended[job_id] = self._mark
+            self._ended.move_to_end(job_id)
+        while len(self._ended) > REMEMBERED:
+            # Who looked before that end and waits only now is sent to look again.
+            self._for_all = max(self._for_all, self._ended.popitem(last=False)[1])
 
     def close(self) -> None:
         """Wake everybody; from now on nobody waits for a commit."""
@@ -66,13 +89,15 @@ class Wakeups:
             self._open = False
         self.notify()
 
-    async def wait(self, mark: int, until: Instant | None = None) -> int:
+    async def wait(
+        self, mark: int, until: Instant | None = None, job_id: JobId | None = None
+    ) -> int:
         """Return once there were more commits than ``mark``, or at ``until`` by the clock."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
-            passed = self._mark > mark or not self._open
+            passed = self._news(job_id) > mark or not self._open
             if not passed:
-                self._waiting.add(future)
+                self._waiting.setdefault(job_id, set()).add(future)
         if passed:
             # A loop around this call must not keep its event loop from everybody else.
             await asyncio.sleep(0)
@@ -80,9 +105,22 @@ class Wakeups:
         try:
             await self._first(future, until)
         finally:
-            with self._lock:
-                self._waiting.discard(future)
+            self._leave(job_id, future)
         return self._mark
+
+    def _news(self, job_id: JobId | None) -> int:
+        """The last commit that concerns whoever waits for ``job_id``."""
+        if job_id is None:
+            return self._mark
+        return max(self._for_all, self._ended.get(job_id, 0))
+
+    def _leave(self, job_id: JobId | None, future: asyncio.Future[None]) -> None:
+        with self._lock:
+            waiting = self._waiting.get(job_id)
+            if waiting is not None:
+                waiting.discard(future)
+                if not waiting:
+                    del self._waiting[job_id]
 
     async def _first(self, commit: asyncio.Future[None], until: Instant | None) -> None:
         if until is None:

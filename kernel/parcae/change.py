@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import Factory, frozen
 
 from parcae.answers import Answer
-from parcae.effects import Effect
+from parcae.effects import Announce, Effect
 from parcae.events import Event
 from parcae.state import Job, Liveness, Stored
 from parcae.values import Blob, Instant, JobId, Place, Version
@@ -92,3 +92,12 @@ class Change:
     keys: tuple[KeyRow, ...] = ()
     effects: tuple[Effect, ...] = ()
     idle: bool = False
+
+
+def announced(changes: Iterable[Change]) -> frozenset[JobId]:
+    """The jobs whose end or deletion is news to whoever waits for them."""
+    return frozenset(
+        change.job_id
+        for change in changes
+        if change.job is None or any(isinstance(one, Announce) for one in change.effects)
+    )

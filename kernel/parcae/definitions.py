@@ -6,8 +6,8 @@ the job was submitted with; an undo with the phase's result besides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from attrs import field, frozen
 
@@ -20,6 +20,9 @@ from parcae.values import Lane, blob, valid_name
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+Async = Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
+Plain = Callable[Concatenate[Context, P], R]
 
 
 @frozen(kw_only=True)
@@ -53,6 +56,20 @@ class Options:
     on_lost: OnLost = field(factory=OnLost)
     timing: Timing = field(factory=Timing)
     uninterruptible: bool = False
+
+
+class PhaseDecorator(Protocol[P]):
+    """Makes a :class:`~parcae.handlers.Phase` of an ``async`` or a plain function."""
+
+    @overload
+    def __call__(self, handler: Async[P, R], /) -> Phase[R]: ...
+
+    @overload
+    def __call__(self, handler: Plain[P, R], /) -> Phase[R]: ...
+
+    def __call__(self, handler: Any, /) -> Any:
+        """Register ``handler``."""
+        ...
 
 
 class Saga(Generic[P]):
@@ -126,9 +143,7 @@ class Saga(Generic[P]):
 class Task(Saga[P], Generic[P, R]):
     """A plain job: a saga of one phase, named ``run``."""
 
-    def __init__(
-        self, name: str, options: Options, handler: Callable[Concatenate[Context, P], Any]
-    ) -> None:
+    def __init__(self, name: str, options: Options, handler: Handler) -> None:
         super().__init__(name, options)
         self.run: Phase[R] = Phase("run", handler, arguments_of(handler))
         self.phases["run"] = self.run
@@ -141,6 +156,20 @@ class Task(Saga[P], Generic[P, R]):
             TypeError: they do not fit the handler, or cannot be kept as JSON.
         """
         return self._request(args, kwargs)
+
+
+class JobDecorator(Protocol):
+    """Makes a :class:`Task` of an ``async`` or a plain function."""
+
+    @overload
+    def __call__(self, handler: Async[P, R], /) -> Task[P, R]: ...
+
+    @overload
+    def __call__(self, handler: Plain[P, R], /) -> Task[P, R]: ...
+
+    def __call__(self, handler: Any, /) -> Any:
+        """Register ``handler``."""
+        ...
 
 
 class Jobs:
@@ -186,9 +215,7 @@ class Jobs:
         self._sagas[name] = saga
         return saga
 
-    def job(
-        self, name: str, **options: Any
-    ) -> Callable[[Callable[Concatenate[Context, P], R]], Task[P, R]]:
+    def job(self, name: str, **options: Any) -> JobDecorator:
         """Define a plain job from one handler.
 
         Args:
@@ -200,12 +227,12 @@ class Jobs:
         """
         given = Options(**options)
 
-        def register(handler: Callable[Concatenate[Context, P], R]) -> Task[P, R]:
-            task: Task[P, R] = Task(self._free(name), given, handler)
+        def register(handler: Handler) -> Task[..., Any]:
+            task: Task[..., Any] = Task(self._free(name), given, handler)
             self._sagas[name] = task
             return task
 
-        return register
+        return cast(JobDecorator, register)
 
     def _free(self, name: str) -> str:
         if name in self._sagas:

@@ -210,7 +210,7 @@ class Engine(WorkerEngine):
                 return await self.outcome(job, returns)
             if until is not None and until <= self.store.clock.now():
                 raise TimeoutError(f"job {job_id} is still {job.status} after {timeout}")
-            await self.store.wait(mark, until)
+            await self.store.wait(mark, until, job_id)
 
     async def outcome(self, job: Job, returns: Any = Any) -> Outcome[Any]:
         """How an ended job ended."""

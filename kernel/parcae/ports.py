@@ -136,15 +136,19 @@ class EventBus(Protocol):
     1. ``mark`` counts commits; it never goes back.
     2. ``wait`` returns as soon as a commit, of this process or another, comes after ``mark``, even
        if it came before the call, or at ``until``; with the present mark. No commit is missed.
-    3. It may be awaited from any event loop, in any thread, by many at once.
+    3. With a job, only commits that announce its end or its deletion need count, so that many can
+       wait for their jobs while others commit; returning for other commits too is lawful.
+    4. It may be awaited from any event loop, in any thread, by many at once.
     """
 
     def mark(self) -> int:
         """How many commits were noticed so far."""
         ...
 
-    async def wait(self, mark: int, until: Instant | None = None) -> int:
-        """Return once there were more commits than ``mark``, or at ``until``."""
+    async def wait(
+        self, mark: int, until: Instant | None = None, job_id: JobId | None = None
+    ) -> int:
+        """Return once there were more commits than ``mark`` (for ``job_id``), or at ``until``."""
         ...
 
 

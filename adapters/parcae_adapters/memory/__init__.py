@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from parcae.change import Key, KeyRow, View
+from parcae.change import Key, KeyRow, View, announced
 from parcae.errors import Unavailable
 from parcae.ports import (
     Claimable,
@@ -70,10 +70,12 @@ class MemoryStore:
         """How many commits there were so far."""
         return self._bus.mark()
 
-    async def wait(self, mark: int, until: Instant | None = None) -> int:
+    async def wait(
+        self, mark: int, until: Instant | None = None, job_id: JobId | None = None
+    ) -> int:
         """Return once there were more commits than ``mark``, or at ``until`` by the clock."""
         self._require_open()
-        return await self._bus.wait(mark, until)
+        return await self._bus.wait(mark, until, job_id)
 
     async def transact(self, selection: Selection, rule: Rule) -> Committed:
         """Load, decide by ``rule``, store, in one atomic step.
@@ -95,7 +97,7 @@ class MemoryStore:
                 self._shelves.write(change)
             position = self._shelves.position
             if written:
-                self._bus.notify()
+                self._bus.notify(announced(written))
         return Committed(changes=changes, position=position)
 
     async def fetch(self, job_id: JobId) -> Stored | None:

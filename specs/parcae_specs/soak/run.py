@@ -79,7 +79,7 @@ class Pack:
             member.wait()
 
 
-async def soak(folder: Path, *, kills: int, seed: int, pace: float = 0.25) -> Soaked:
+async def soak(folder: Path, *, kills: int, seed: int, pace: float = 0.5) -> Soaked:
     """Submit sagas and kill workers at random; when both are done, all must have ended.
 
     Args:
@@ -128,9 +128,7 @@ def _lost(event: e.Event) -> bool:
     return getattr(event, "cause", None) in ("lease lost", "poison")
 
 
-def _wrong(
-    histories: Mapping[JobId, Sequence[Recorded]], left: Sequence[Trace]
-) -> Sequence[str]:
+def _wrong(histories: Mapping[JobId, Sequence[Recorded]], left: Sequence[Trace]) -> Sequence[str]:
     found: list[str] = []
     for job_id, history in histories.items():
         mine = [trace for trace in left if trace.job_id == job_id]
@@ -163,5 +161,3 @@ def _again(events: Sequence[e.Event], left: Sequence[Trace]) -> Sequence[str]:
         for one in left
         if (key := (one.phase, one.undo)) in done and one.token > done[key]
     ]
-
-
