@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from parcae.effects import Offer
 from parcae.state import Compensating, Job, Scheduled, Stored
-from parcae.timing import past_deadline
+from parcae.timing import closes_at, too_late
 from parcae.values import Instant
 
 
@@ -14,7 +14,7 @@ def offer(job: Job) -> Offer | None:
     """From when to when, and where, ``job`` waits for a worker; ``None``: it does not."""
     state = job.state
     if isinstance(state, Scheduled):
-        undo, until = False, job.deadline
+        undo, until = False, closes_at(job)
     elif isinstance(state, Compensating) and state.lease is None:
         undo, until = True, None
     else:
@@ -31,14 +31,9 @@ def offer(job: Job) -> Offer | None:
 
 
 def due(job: Job, now: Instant) -> bool:
-    """Whether ``job`` may be claimed at ``now``: its time has come, its deadline has not."""
+    """Whether ``job`` may be claimed at ``now``: its time has come, and is not over."""
     waiting = offer(job)
-    return waiting is not None and waiting.at <= now and not closed(job, now)
-
-
-def closed(job: Job, now: Instant) -> bool:
-    """Whether ``job`` waits to start but is too late for it; undos are never too late."""
-    return isinstance(job.state, Scheduled) and past_deadline(job, now)
+    return waiting is not None and waiting.at <= now and not too_late(job, now)
 
 
 def order(offer: Offer) -> tuple[bool, int, int]:

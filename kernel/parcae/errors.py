@@ -44,6 +44,7 @@ class Reason(StrEnum):
     UNKNOWN_DEPENDENCY = "unknown dependency"
     STALE_TOKEN = "stale token"
     EXPIRED = "expired"
+    STALE = "stale in queue"
     WOULD_SHORTEN = "would shorten the lease"
     MOVED_ON = "the job moved on"
 

@@ -22,7 +22,7 @@ from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
 from parcae.saga import react, resubmission, resume
 from parcae.spec import RetryMode, Spec
 from parcae.state import Compensating, Ended, Job, Running, Stored
-from parcae.values import MAX_BLOB, Blob, Cause, JobId, Place, Version, job_id, mix
+from parcae.values import MAX_BLOB, Blob, Cause, JobId, Place, Status, Version, job_id, mix
 
 
 def handle(view: View, job: JobId, command: c.Command, data: bytes | None = None) -> Change:
@@ -134,7 +134,8 @@ def _cancel_outcome(job: Job) -> a.CancelOutcome:
         return a.CancelOutcome.CANCELLING
     if isinstance(job.state, Compensating):
         return a.CancelOutcome.COMPENSATING
-    return a.CancelOutcome.CANCELLED
+    ended_so = job.status is Status.CANCELLED
+    return a.CancelOutcome.CANCELLED if ended_so else a.CancelOutcome.ALREADY_ENDED
 
 
 def _cancel_answer(job: Job, outcome: a.CancelOutcome) -> a.CancelAnswer:

@@ -52,6 +52,24 @@ def past_deadline(job: Job, now: Instant) -> bool:
     return job.deadline is not None and job.deadline <= now
 
 
+def closes_at(job: Job) -> Instant | None:
+    """From when on a job that waits to start is too late for it; ``None``: never.
+
+    So that it does not matter whether the reconciler or a claimer comes first (S30).
+    """
+    state, patience = job.state, job.spec.timing.stale_after
+    if not isinstance(state, Scheduled):
+        return None
+    bounds = (job.deadline, None if patience is None else state.since + patience)
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def too_late(job: Job, now: Instant) -> bool:
+    """Whether ``job`` waits to start but is too late for it; undos are never too late."""
+    bound = closes_at(job)
+    return bound is not None and bound <= now
+
+
 def _hard_timeout(job: Job) -> timedelta:
     timing = job.spec.timing
     return timing.undo if isinstance(job.state, Compensating) else timing.attempt
@@ -80,7 +98,7 @@ class Finding:
         rule: its short name.
         error: it will go wrong; otherwise it may.
         message: what is wrong, with both numbers.
-        fix: the smallest change that mends it.
+        fix: a change that mends it, or several, of which each does.
     """
 
     rule: str
@@ -123,7 +141,7 @@ def _findings(
             error=True,
             message=f"renewal every {timing.renewal}, but the lease lasts only {timing.lease}: "
             "one or two lost renewals lose the job",
-            fix=f"renewal={timing.lease / 3!s} or lease={timing.renewal * 3!s}",
+            fix=_either(renewal=timing.lease // 3, lease=timing.renewal * 3),
         )
     longest = timing.attempt + MARGIN
     if rerun is not None and longest >= rerun:
@@ -132,8 +150,7 @@ def _findings(
             error=True,
             message=f"an attempt may last {timing.attempt} (and {MARGIN} of margin), but the work "
             f"is run again after {rerun}: it would run twice at once",
-            fix=f"attempt={max(rerun - MARGIN * 2, MARGIN)!s} or run again after more than "
-            f"{longest!s}",
+            fix=_either(attempt=rerun - MARGIN * 2, rerun=longest + MARGIN),
         )
     if drain is not None and drain <= timing.attempt:
         yield Finding(
@@ -141,5 +158,11 @@ def _findings(
             error=uninterruptible,
             message=f"a stopping worker waits {drain}, but an attempt may last {timing.attempt}: "
             + ("it would be cut off" if uninterruptible else "the rest is released"),
-            fix=f"drain={longest!s} or attempt={drain / 2!s}",
+            fix=_either(drain=longest, attempt=drain // 2),
         )
+
+
+def _either(**changes: timedelta) -> str:
+    """The changes that mend it, each by itself; what cannot be a duration is none."""
+    lawful = {name: value for name, value in changes.items() if value > timedelta(0)}
+    return " or ".join(f"{name}={value}" for name, value in lawful.items())

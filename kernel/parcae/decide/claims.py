@@ -9,8 +9,15 @@ from parcae import events as e
 from parcae.decide.draft import Draft
 from parcae.errors import Conflict, LeaseLost, Reason
 from parcae.state import Compensating, Scheduled
-from parcae.timing import past_deadline
+from parcae.timing import DueKind, next_due, past_deadline, too_late
 from parcae.values import Token
+
+_OVER = {
+    DueKind.DEADLINE: Reason.PAST_DEADLINE,
+    DueKind.CANCEL_GRACE: Reason.CANCEL_REQUESTED,
+    DueKind.TIMEOUT: Reason.TIMED_OUT,
+    DueKind.LEASE: Reason.EXPIRED,
+}
 
 
 def claim(draft: Draft, command: c.Claim) -> None:
@@ -24,6 +31,8 @@ def claim(draft: Draft, command: c.Claim) -> None:
     forward = isinstance(state, Scheduled)
     if forward and past_deadline(job, draft.now):
         raise draft.rejected(command, Reason.PAST_DEADLINE, f"its deadline was {job.deadline}")
+    if forward and too_late(job, draft.now):
+        raise draft.rejected(command, Reason.STALE, f"it is due since {state.ready_at}")
     event = e.Started if forward else e.CompensationClaimed
     draft.add(
         event(
@@ -37,11 +46,18 @@ def claim(draft: Draft, command: c.Claim) -> None:
 
 
 def renew(draft: Draft, command: c.Renew) -> None:
-    """Extend the lease. It never moves back, and an expired one is lost (S24)."""
+    """Extend the lease. It never moves back, and an expired one is lost (S24).
+
+    Nor is it extended once the attempt must end: how long a handler could stay alive would then
+    depend on when the reconciler looks (S30).
+    """
     liveness = draft.liveness
     assert liveness is not None
     if draft.expired():
         raise LeaseLost(Reason.EXPIRED, f"the lease expired at {liveness.expires_at}")
+    due = next_due(draft.job, liveness)
+    if due is not None and due.at <= draft.now:
+        raise LeaseLost(_OVER[due.kind], f"nothing is renewed after {due.at}: its time is over")
     expires_at = draft.now + draft.job.spec.timing.lease
     if expires_at < liveness.expires_at:
         message = f"a renewal at {draft.now} would shorten the lease from {liveness.expires_at}"

@@ -6,6 +6,7 @@ from parcae import commands as c
 from parcae import events as e
 from parcae.decide.draft import Draft
 from parcae.decide.ending import end
+from parcae.decide.reconcile import reconcile
 from parcae.errors import Reason
 from parcae.spec import DependencyPolicy, RetryMode
 from parcae.state import Compensating, Ended, Pending, Running
@@ -17,6 +18,9 @@ def submit(draft: Draft, command: c.Submit) -> None:
     spec, now = command.spec, draft.now
     run_at = max(spec.run_at or now, command.not_before or now)
     undoing = spec.origin is not None and spec.origin.mode is RetryMode.UNDO
+    fault = _carried_badly(command, undoing)
+    if fault is not None:
+        raise draft.rejected(command, Reason.BAD_INPUT, fault)
     draft.add(e.Submitted(at=now, spec=spec, carried=command.carried))
     deadline = draft.job.deadline
     if not undoing and deadline is not None and run_at >= deadline:
@@ -27,6 +31,21 @@ def submit(draft: Draft, command: c.Submit) -> None:
     draft.add(e.Scheduled(at=now, run_at=run_at, place=draft.place))
     if undoing:
         end(draft, Cause.UNDO_REQUESTED, run_at)
+
+
+def _carried_badly(command: c.Submit, undoing: bool) -> str | None:
+    """What is wrong with what the job is to take over from its origin; ``None``: nothing."""
+    spec, names = command.spec, [one.phase for one in command.carried]
+    own = {phase.name: phase for phase in spec.phases}
+    if len(set(names)) != len(names) or not set(names) <= own.keys():
+        return f"expected phases of {sorted(own)}, each once, to be carried over, got {names}"
+    if spec.dependencies and (names or command.not_before is not None):
+        return "a job that takes something over cannot wait for others"
+    if undoing and not any(own[name].undo for name in names):
+        return "expected something to undo"
+    if not undoing and len([one for one in command.carried if one.completed]) == len(own):
+        return "expected a phase that is left to do"
+    return None
 
 
 def settle_dependency(draft: Draft, command: c.SettleDependency) -> None:
@@ -40,7 +59,8 @@ def settle_dependency(draft: Draft, command: c.SettleDependency) -> None:
     if not command.outcome.is_terminal:
         message = f"expected the outcome of an ended job, got {command.outcome}"
         raise draft.rejected(command, Reason.BAD_INPUT, message)
-    if command.parent not in state.unsettled:
+    reconcile(draft)
+    if command.parent not in state.unsettled or draft.job.status.is_terminal:
         return
     well = command.outcome is Status.COMPLETED
     met = well or dependency.policy is DependencyPolicy.PROCEED
@@ -55,7 +75,13 @@ def settle_dependency(draft: Draft, command: c.SettleDependency) -> None:
 
 
 def cancel(draft: Draft, command: c.Cancel) -> None:
-    """Stop the job, or ask its handler to; asked twice, it does nothing the second time."""
+    """Stop the job, or ask its handler to; asked twice, it does nothing the second time.
+
+    What had fallen due before it wins, whether or not anybody had looked (S30).
+    """
+    reconcile(draft)
+    if draft.job.status.is_terminal:
+        return
     request = e.CancelRequest(
         at=draft.now, by=command.by, reason=command.reason, force=command.force
     )
