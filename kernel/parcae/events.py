@@ -135,11 +135,16 @@ class Completed:
 
 @frozen(kw_only=True)
 class Failed:
-    """The job ended badly and owes no undo. ``reconciled``: the reconciler established it."""
+    """The job ended badly and owes no undo.
+
+    ``reconciled``: the reconciler established it; ``burned_by``: how the last attempt ended, where
+    that burned it: a cancel or a deadline may be why no other follows.
+    """
 
     at: Instant
     cause: Cause
     reconciled: bool = False
+    burned_by: Cause | None = None
     error: Error | None = None
     interrupted: str | None = None
     fence: Instant | None = None
@@ -153,6 +158,7 @@ class Cancelled:
     at: Instant
     cause: Cause
     reconciled: bool = False
+    burned_by: Cause | None = None
     error: Error | None = None
     interrupted: str | None = None
     fence: Instant | None = None
@@ -172,6 +178,7 @@ class CompensationBegan:
     undos: tuple[Owed, ...]
     ready_at: Instant
     reconciled: bool = False
+    burned_by: Cause | None = None
     error: Error | None = None
     interrupted: str | None = None
     fence: Instant | None = None
@@ -262,6 +269,7 @@ class Quarantined:
     owed: tuple[Owed, ...] = ()
     trigger: Cause | None = None
     reconciled: bool = False
+    burned_by: Cause | None = None
     error: Error | None = None
     interrupted: str | None = None
     fence: Instant | None = None

@@ -14,20 +14,7 @@ from parcae.errors import Corrupt
 from parcae.lifecycle import after
 from parcae.spec import Owed
 from parcae.state import Job, Phase, PhaseStatus, Undo, UndoStatus
-from parcae.values import Cause, JobId, Status, Token, Version
-
-BURNING = frozenset(
-    {
-        Cause.HANDLER_ERROR,
-        Cause.ATTEMPTS_EXHAUSTED,
-        Cause.ATTEMPT_TIMEOUT,
-        Cause.LEASE_LOST,
-        Cause.POISON,
-    }
-)
-"""The causes that burn an attempt when they end a running job."""
-
-LOSING = frozenset({Cause.LEASE_LOST, Cause.POISON})
+from parcae.values import Cause, Instant, JobId, Status, Token, Version
 
 FinalEvent = e.Failed | e.Cancelled | e.CompensationBegan | e.Quarantined
 """The events that end forward work other than well."""
@@ -204,7 +191,7 @@ def _back_in_line(job: Job, event: e.RetryScheduled | e.Released) -> Job:
         state=s.Scheduled(ready_at=event.run_at, since=event.run_at),
         place=event.place,
         attempts=job.attempts + 1,
-        losses=job.losses + (event.cause in LOSING),
+        losses=job.losses + (event.cause is Cause.LEASE_LOST),
         error=event.error or job.error,
         fence=event.fence,
     )
@@ -244,10 +231,9 @@ def _ended_badly(job: Job, event: FinalEvent, target: Status) -> Job:
         assert isinstance(event, e.Quarantined)
         return _undo_given_up(job, job.state, event)
     owed = plan(job, event.interrupted).owed
+    _require(bool(owed) or not isinstance(event, e.CompensationBegan), "nothing is to be undone")
     given = _given(event)
     _require(owed == given, f"{type(event).__name__} owes {given}, but the phases say {owed}")
-    why = getattr(event, "trigger", None) or event.cause
-    burned = isinstance(job.state, s.Running) and why in BURNING
     state = job.state
     request = getattr(event, "request", None) or (
         state.cancel if isinstance(state, s.Running) else None
@@ -278,8 +264,8 @@ def _ended_badly(job: Job, event: FinalEvent, target: Status) -> Job:
         job,
         state=after_end,
         phases=_finished(job, event.interrupted),
-        attempts=job.attempts + burned,
-        losses=job.losses + (burned and why in LOSING),
+        attempts=job.attempts + (event.burned_by is not None),
+        losses=job.losses + (event.burned_by is Cause.LEASE_LOST),
         error=event.error or job.error,
         fence=event.fence,
     )
@@ -317,8 +303,10 @@ def _undoing(job: Job, event: e.CompensationClaimed | e.UndoStarted | e.UndoComp
     assert isinstance(state, s.Compensating)
     if isinstance(event, e.CompensationClaimed):
         _require(state.lease is None, "the job is held already")
+        # A forced undo may be claimed before the fence: whoever takes the job up later still waits.
+        still = job.fence if job.fence is not None and job.fence > event.at else None
         claimed = replace(state, lease=_claimed(job, event))
-        return replace(job, state=claimed, token=event.token, fence=None)
+        return replace(job, state=claimed, token=event.token, fence=still)
     _require_lease(job, event.token)
     undo = state.next
     _require(undo.phase == event.phase, f"the undo of {event.phase!r} is not the next")
@@ -358,7 +346,11 @@ def _undo_later(
         ready_at, fence = event.ready_at, None
         job = replace(job, error=event.error)
     state = replace(_with_undo(state, undo, **changes), lease=None, ready_at=ready_at)
-    return replace(job, state=state, fence=fence)
+    return replace(job, state=state, fence=_later(job.fence, fence))
+
+
+def _later(one: Instant | None, other: Instant | None) -> Instant | None:
+    return max((fence for fence in (one, other) if fence is not None), default=None)
 
 
 def _with_undo(state: s.Compensating, undo: Undo, **changes: Any) -> s.Compensating:
@@ -393,4 +385,5 @@ def _undo_given_up(job: Job, state: s.Compensating, event: e.Quarantined) -> Job
         ),
         cancel=state.cancel,
     )
-    return replace(job, state=ended, error=event.error or job.error, fence=event.fence)
+    fence = _later(job.fence, event.fence)
+    return replace(job, state=ended, error=event.error or job.error, fence=fence)

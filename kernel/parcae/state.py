@@ -8,6 +8,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from parcae.commands import Progress, Report
+from parcae.errors import Corrupt
 from parcae.events import CancelRequest
 from parcae.spec import PhaseSpec, Spec
 from parcae.values import (
@@ -163,8 +164,15 @@ class Compensating:
 
     @property
     def next(self) -> Undo:
-        """The undo that is next, or in work. There is always one: after the last the job ends."""
-        return next(undo for undo in self.undos if undo.status is not UndoStatus.DONE)
+        """The undo that is next, or in work. There is always one: after the last the job ends.
+
+        Raises:
+            Corrupt: there is none, which no run of this kernel leaves behind.
+        """
+        for undo in self.undos:
+            if undo.status is not UndoStatus.DONE:
+                return undo
+        raise Corrupt("compensating with nothing left to undo")
 
 
 @frozen(kw_only=True)

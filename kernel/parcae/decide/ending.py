@@ -37,7 +37,7 @@ def burn(
     }
     job, state = draft.job, draft.job.state
     if isinstance(state, Running) and state.cancel is not None:
-        end(draft, Cause.CANCELLED, due, **common)
+        end(draft, Cause.CANCELLED, due, burned_by=cause, **common)
         return
     verdict = after_attempt(job, cause, error)
     if isinstance(verdict, Again):
@@ -49,7 +49,7 @@ def burn(
             draft.add(e.RetryScheduled(at=at, run_at=run_at, place=place, cause=cause, **common))
             return
         verdict = Stop(Cause.DEADLINE)
-    end(draft, verdict.cause, due, quarantine=verdict.quarantine, **common)
+    end(draft, verdict.cause, due, burned_by=cause, quarantine=verdict.quarantine, **common)
 
 
 def end(
@@ -61,6 +61,7 @@ def end(
     interrupted: str | None = None,
     fence: Instant | None = None,
     reconciled: bool = False,
+    burned_by: Cause | None = None,
     answers: Report | None = None,
     request: e.CancelRequest | None = None,
     quarantine: bool = False,
@@ -76,6 +77,7 @@ def end(
         interrupted: the phase that is cut off by it.
         fence: the expiry of a lease that is fenced off by it before its time.
         reconciled: the reconciler established it.
+        burned_by: how the attempt ended, where that burns it.
         answers: the result it answers.
         request: the request that it answers, where that is not on record yet.
         quarantine: a person must look, whatever could be undone.
@@ -90,6 +92,7 @@ def end(
         "interrupted": interrupted,
         "fence": fence,
         "reconciled": reconciled,
+        "burned_by": burned_by,
         "answers": answers,
     }
     if quarantine or not planned.possible:

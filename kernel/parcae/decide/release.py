@@ -21,7 +21,8 @@ def release(draft: Draft, command: c.Release) -> None:
     if draft.running().cancel is not None:
         end(draft, Cause.CANCELLED, draft.now, interrupted=interrupted, answers=report)
     elif burned and job.attempts + 1 >= job.spec.retry.max_attempts:
-        end(draft, Cause.ATTEMPTS_EXHAUSTED, draft.now, interrupted=interrupted, answers=report)
+        why = Cause.ATTEMPTS_EXHAUSTED
+        end(draft, why, draft.now, interrupted=interrupted, burned_by=why, answers=report)
     else:
         draft.add(
             e.Released(

@@ -26,7 +26,7 @@ from parcae_specs.story import (
     undone,
 )
 
-_TO_UNDO = (
+TO_UNDO = (
     submit("a~", "b~", "c", retry=ONCE),
     claim(),
     start("a"),
@@ -39,7 +39,7 @@ _TO_UNDO = (
 
 UNDOING: Mapping[str, tuple[Step, ...]] = {
     "undoes what it did": (
-        *_TO_UNDO,
+        *TO_UNDO,
         note("undoing"),
         claim("bob"),
         undo("b"),
@@ -51,7 +51,7 @@ UNDOING: Mapping[str, tuple[Step, ...]] = {
         undone("a"),
     ),
     "retries an undo until it will not succeed": (
-        *_TO_UNDO,
+        *TO_UNDO,
         claim("bob"),
         undo("b"),
         undo_failed("b"),
@@ -67,7 +67,7 @@ UNDOING: Mapping[str, tuple[Step, ...]] = {
         undone("b", 2),
     ),
     "loses the worker that undoes": (
-        *_TO_UNDO,
+        *TO_UNDO,
         claim("bob"),
         undo("b"),
         at(30),
@@ -79,8 +79,8 @@ UNDOING: Mapping[str, tuple[Step, ...]] = {
         reconcile(),
     ),
     "times out in an undo": (
-        replace(_TO_UNDO[0], spec=replace(_TO_UNDO[0].spec, timing=Timing(undo=seconds(10)))),
-        *_TO_UNDO[1:],
+        replace(TO_UNDO[0], spec=replace(TO_UNDO[0].spec, timing=Timing(undo=seconds(10)))),
+        *TO_UNDO[1:],
         claim("bob"),
         at(5),
         undo("b"),
@@ -94,7 +94,7 @@ UNDOING: Mapping[str, tuple[Step, ...]] = {
         reconcile(),
     ),
     "gives an undo back": (
-        *_TO_UNDO,
+        *TO_UNDO,
         claim("bob"),
         undo("b"),
         release(2),
@@ -105,7 +105,7 @@ UNDOING: Mapping[str, tuple[Step, ...]] = {
         release(4),
     ),
     "reports an undo after its lease expired": (
-        *_TO_UNDO,
+        *TO_UNDO,
         claim("bob"),
         undo("b"),
         at(31),
