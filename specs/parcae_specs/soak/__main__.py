@@ -34,8 +34,9 @@ def _page(soaked: Soaked, seed: int) -> str:
     wrong = "\n".join(f"- {one}" for one in soaked.wrong) or "Nothing was wrong."
     return f"""# Soak
 
-Three worker processes on one SQLite file, killed with SIGKILL at random moments and replaced, while sagas of
-three phases are submitted. Repeat it with `make soak ARGS='--kills {soaked.kills} --seed {seed}'`.
+Three worker processes on one SQLite file, killed with SIGKILL at random moments and replaced,
+while sagas of three phases are submitted. Repeat it with
+`make soak ARGS='--kills {soaked.kills} --seed {seed}'`.
 
 | what | number |
 |---|---|
@@ -46,8 +47,9 @@ three phases are submitted. Repeat it with `make soak ARGS='--kills {soaked.kill
 | handlers begun | {soaked.handlers} |
 | seconds | {soaked.seconds:.0f} |
 
-Held against the histories and against the traces that the handlers left in a file of their own: one end a job (S1),
-growing tokens (S3), no completed phase or undo run again (S11, S12), every stored row the fold of its events (S5).
+Held against the histories and against the traces that the handlers left in a file of their own:
+one end a job (S1), growing tokens (S3), no completed phase or undo run again (S11, S12), every
+stored row the fold of its events (S5).
 
 {wrong}
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attrs import Factory, field, frozen
 
-from parcae import Engine, Jobs, JobId, fsck
+from parcae import Engine, JobId, Jobs, fsck
 from parcae import events as e
 from parcae.ports import Recorded
 from parcae_adapters.sqlite import SqliteStore
@@ -88,7 +88,7 @@ async def soak(folder: Path, *, kills: int, seed: int, pace: float = 0.5) -> Soa
         seed: of what is killed when.
         pace: seconds between two kills, on average; workers need some of it to start.
     """
-    chance, began = random.Random(seed), time.monotonic()  # noqa: S311 - no secret
+    chance, began = random.Random(seed), time.monotonic()
     engine = Engine(SqliteStore(folder / "soak.db"))
     jobs = define(folder / "traces")
     pack = Pack(folder, 3)

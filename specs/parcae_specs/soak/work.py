@@ -58,7 +58,7 @@ def define(path: Path) -> Jobs:
     def leave(ctx: Context) -> None:
         what = "undo" if ctx.undo else "run"
         os.write(file, f"{ctx.job_id} {ctx.phase} {what} {ctx.token}\n".encode())
-        time.sleep(random.random() * 0.03)  # noqa: S311 - no secret
+        time.sleep(random.random() * 0.03)
 
     @saga.phase
     def first(ctx: Context, number: int) -> int:
