@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from parcae_adapters.sqlite import SqliteStore
-from parcae_specs.bench.smoke import work
+from parcae_specs.bench.load import drive
 
 STRACE = shutil.which("strace")
 
@@ -42,7 +42,7 @@ def main(path: str, count: str) -> None:
 
     async def run() -> None:
         store = SqliteStore(path)
-        await work(store, int(count))
+        await drive(store, int(count))
         await store.close()
 
     asyncio.run(run())
