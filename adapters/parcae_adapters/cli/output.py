@@ -1,0 +1,96 @@
+"""What is written, and where: data to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from parcae import Status
+
+UNLIMITED = 100_000
+"""Columns, where nobody looks: what goes to a program or a file is never cut."""
+
+STYLE = {
+    Status.PENDING: "dim",
+    Status.SCHEDULED: "cyan",
+    Status.RUNNING: "blue",
+    Status.COMPENSATING: "magenta",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "yellow",
+    Status.COMPENSATED: "magenta",
+    Status.QUARANTINED: "bold red",
+}
+
+
+def console(*, err: bool = False) -> Console:
+    """A console that colours only for a terminal, and never if ``NO_COLOR`` says so."""
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else UNLIMITED
+    return Console(
+        file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
+
+
+def say(message: str) -> None:
+    """A line for whoever typed the command."""
+    click.echo(f"parcae: {message}", err=True)
+
+
+def note(message: str) -> None:
+    """A line beside the data."""
+    click.echo(message, err=True)
+
+
+def write_json(document: Any, *, line: bool = False) -> None:
+    """One document; ``line``: on one line. Plain ASCII, so that any terminal takes it."""
+    click.echo(json.dumps(document, indent=None if line else 2))
+
+
+def clean(text: str) -> str:
+    """``text`` on one line, without anything that a terminal would obey."""
+    lines = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in lines)
+
+
+def status_text(status: Status) -> Text:
+    """A status in its colour."""
+    return Text(str(status), style=STYLE[status])
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Aligned columns; on a terminal the last one takes the room there is, and folds."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        last = column is columns[-1]
+        shown.add_column(column, no_wrap=not last, overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    target = console()
+    with target.capture() as captured:
+        target.print(shown, soft_wrap=False)
+    # Rich fills columns up with blanks, which are in the way of whoever cuts or compares.
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip(), color=target.is_terminal)
+
+
+def cut_to(text: str, width: int) -> str:
+    """``text``, shortened where it is longer than ``width``; what is cut says so."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def span(duration: timedelta) -> str:
+    """A duration in one unit: ``12s``, ``3m``, ``5h``, ``2d``."""
+    seconds = max(duration.total_seconds(), 0.0)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s" if seconds >= 10 else f"{seconds:.1f}s"

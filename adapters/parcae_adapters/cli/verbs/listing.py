@@ -1,0 +1,92 @@
+"""``parcae list``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.text import Text
+
+from parcae import Job, Query, Status
+from parcae.ports import Page
+from parcae.values import WorkerId
+from parcae_adapters.cli.options import option, verb
+from parcae_adapters.cli.output import (
+    clean,
+    console,
+    cut_to,
+    note,
+    print_table,
+    span,
+    status_text,
+    write_json,
+)
+from parcae_adapters.cli.records import brief
+from parcae_adapters.cli.session import Form, Session
+
+NEEDED = 36 + 2 + 12 + 2 + 5 + 2 + 5 + 2 + 2
+"""Columns of a terminal that go to the table before the kind and the cause."""
+
+LEAST = 20
+"""Columns below which the cause says nothing, and is left out."""
+
+
+@verb("list")
+@option(
+    "--status",
+    type=click.Choice([status.value for status in Status]),
+    multiple=True,
+    help="In one of these statuses.",
+)
+@option("--kind", multiple=True, help="Of one of these kinds.")
+@option("--queue", multiple=True, help="In one of these queues.")
+@option("--worker", help="Held by this worker.")
+@option("--limit", type=click.IntRange(1, 1_000), default=20, help="So many at the most.")
+@option("--cursor", default="", help="Go on where the page before ended.")
+async def command(session: Session, worker: str | None, **options: Any) -> None:
+    """List jobs, newest first."""
+    query = Query(
+        statuses=frozenset(Status(name) for name in options["status"]),
+        kinds=frozenset(options["kind"]),
+        queues=frozenset(options["queue"]),
+        worker=None if worker is None else WorkerId(worker),
+        limit=options["limit"],
+        cursor=options["cursor"],
+    )
+    async with session.engine() as engine:
+        page = await engine.find(query)
+        counts = await engine.store.count(query)
+    match session.form:
+        case Form.JSON:
+            jobs = [brief(stored.job) for stored in page.jobs]
+            write_json({"jobs": jobs, "total": sum(counts.values()), "cursor": page.cursor})
+        case Form.JSONL:
+            for stored in page.jobs:
+                write_json(brief(stored.job), line=True)
+        case Form.TABLE:
+            _show(page, sum(counts.values()))
+
+
+def _show(page: Page, total: int) -> None:
+    if not page.jobs:
+        note("No such job.")
+        return
+    room = console().width - NEEDED
+    rows = [_row(stored.job, room) for stored in page.jobs]
+    columns = ("JOB", "STATUS", "TRIES", "AGE", "KIND", "WHY")
+    shown = len(columns) if room > LEAST else len(columns) - 1
+    print_table(columns[:shown], [row[:shown] for row in rows])
+    if page.cursor:
+        note(f"{len(page.jobs)} of {total}; the next ones: --cursor {page.cursor}")
+
+
+def _row(job: Job, room: int) -> tuple[str | Text, ...]:
+    record = brief(job)
+    why = record["cause"] or (f"at {record['phase']}" if record["phase"] else "")
+    if job.error is not None and record["cause"] is not None:
+        why += f" ({job.error.type}: {job.error.message})"
+    age = span(datetime.now(UTC) - job.submitted_at)
+    kind = cut_to(job.spec.kind, 24)
+    why = cut_to(clean(why), max(room - len(kind), LEAST))
+    return job.id, status_text(job.status), str(job.starts), age, kind, why

@@ -1,0 +1,76 @@
+"""``parcae worker``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from datetime import timedelta
+
+import click
+
+from parcae import Jobs
+from parcae_adapters.cli.options import Duration, common, last, option
+from parcae_adapters.cli.session import Session
+from parcae_adapters.cli.targets import Target
+
+
+@click.command("worker")
+@click.argument("jobs", metavar="MODULE:JOBS", type=Target())
+@option("--concurrency", type=click.IntRange(1, 1_000), default=10, help="So many jobs at once.")
+@option("--queue", multiple=True, help="From this queue only. May be repeated.")
+@option("--drain", type=Duration(), metavar="DURATION", help="How long a stop waits for handlers.")
+@option("--name", help="Who it says it is: unique among all workers.")
+@option(
+    "--stop-on-eof",
+    is_flag=True,
+    help="Drain when standard input ends: for a parent that may die.",
+)
+@common
+@click.pass_obj
+def command(
+    session: Session,
+    jobs: Jobs,
+    concurrency: int,
+    queue: tuple[str, ...],
+    drain: timedelta | None,
+    name: str | None,
+    stop_on_eof: bool,
+) -> None:
+    """Run jobs until told to stop.
+
+    Those that MODULE:JOBS defines, until SIGTERM or Ctrl-C: then it drains.
+
+    A second signal cuts the drain short: what can be stopped is given back, and runs elsewhere.
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    # The drivers are loaded only where they are needed.
+    from parcae_adapters.sqlite import SqliteStore
+    from parcae_adapters.worker import run_worker
+
+    if stop_on_eof:
+        threading.Thread(target=_stop_on_eof, daemon=True, name="parcae-eof").start()
+    try:
+        run_worker(
+            lambda: SqliteStore(session.db),
+            jobs,
+            concurrency=concurrency,
+            queues=queue or None,
+            drain=drain,
+            name=name,
+        )
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+last(command)
+
+
+def _stop_on_eof() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
