@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from parcae.change import Change, Key, KeyRow, View
+from parcae.change import Change, Key, KeyRow, View, announced
 from parcae.codec import encode_event, encode_job, encode_liveness
 from parcae.errors import Conflict, Reason
 from parcae.events import Deleted, Event
@@ -34,7 +34,8 @@ class Session:
     """Runs rules over one connection, inside a transaction that somebody else opens and ends.
 
     What was read or written stays true until another connection commits: then ``data_version``
-    is another, and everything is read again. ``wrote``: something was, since ``begin``.
+    is another, and everything is read again. Since ``begin``: ``wrote``, whether anything was;
+    ``announced``, the jobs whose end is news.
     """
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock, entropy: Entropy) -> None:
@@ -47,6 +48,7 @@ class Session:
         self._place = self._stored_place = 0
         self._head = 0
         self.wrote = False
+        self.announced: set[JobId] = set()
         self._clear()
 
     def _clear(self) -> None:
@@ -74,6 +76,7 @@ class Session:
             self._stored_place = self._place
         self._rows.trim()
         self.wrote = False
+        self.announced = set()
         return changed
 
     def forget(self) -> None:
@@ -90,6 +93,7 @@ class Session:
         check(written, self._stored)
         for change in written:
             self._stage(change)
+        self.announced |= announced(written)
         return Committed(changes=changes, position=Position(self._head))
 
     def flush(self) -> None:
@@ -155,6 +159,9 @@ class Session:
         self._load(held)
         if len(held) > 1:
             held.sort(key=lambda one: turn(self._rows[one].stored.job))
+        if not wanted.kinds or wanted.queues == frozenset():
+            # SQLite has no plan for a question that can have no answer.
+            return held
         return [*held, *self._query(*sql.claimable(wanted, now))]
 
     def _find_keys(self, keys: Iterable[Key]) -> dict[Key, KeyRow]:

@@ -90,13 +90,15 @@ class SqliteStore:
         """How many commits were noticed so far."""
         return self._bus.mark()
 
-    async def wait(self, mark: int, until: Instant | None = None) -> int:
+    async def wait(
+        self, mark: int, until: Instant | None = None, job_id: JobId | None = None
+    ) -> int:
         """Return once there were more commits than ``mark``, or at ``until`` by the clock.
 
         A commit of another process is noticed within a few hundredths of a second.
         """
         self._require_same_process()
-        return await self._bus.wait(mark, until)
+        return await self._bus.wait(mark, until, job_id)
 
     async def transact(self, selection: Selection, rule: Rule) -> Committed:
         """Load, decide by ``rule``, store, in one atomic step.

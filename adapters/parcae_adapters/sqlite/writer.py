@@ -7,13 +7,14 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
 
 from attrs import frozen
 
 from parcae.errors import ParcaeError, Unavailable
 from parcae.ports import Clock, Committed, Entropy, Rule, Selection
+from parcae.values import JobId
 from parcae_adapters.sqlite.answers import Outcome, Waiting, deliver
 from parcae_adapters.sqlite.connect import File
 from parcae_adapters.sqlite.errors import code, translated
@@ -31,6 +32,10 @@ GATHERING = 0.002
 
 GLANCE = 0.000_2
 """Seconds between two looks whether more have come."""
+
+
+Notify = Callable[[Collection[JobId] | None], None]
+"""Is told of a commit: which jobs it ended, or ``None`` where nobody knows."""
 
 
 @frozen(eq=False)
@@ -53,7 +58,7 @@ class Down(Exception):
 class Writer:
     """Owns the connection that writes, in a thread of its own."""
 
-    def __init__(self, file: File, clock: Clock, entropy: Entropy, notify: Callable[[], None]):
+    def __init__(self, file: File, clock: Clock, entropy: Entropy, notify: Notify):
         """Open ``file`` and start.
 
         Raises:
@@ -143,7 +148,7 @@ class Writer:
         """Whether another process has committed."""
         try:
             if self._connection is not None and self._session.changed():
-                self._notify()
+                self._notify(None)
         except sqlite3.Error:
             # Whoever transacts next is told what is the matter.
             self._disconnect()
@@ -173,7 +178,7 @@ class Writer:
                 raise
             self._end(connection, session)
         if session.wrote or others:
-            self._notify()
+            self._notify(None if others else session.announced)
         return outcomes
 
     def _begin(self) -> tuple[sqlite3.Connection, Session]:
