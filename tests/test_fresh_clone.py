@@ -87,7 +87,6 @@ def test_given_a_bare_clone_when_make_test_is_typed_then_the_tests_run(
     assert " passed" in result.stdout
 
 
-@pytest.mark.xfail(reason="`parcae demo` is not written yet; take this mark away with it")
 def test_given_a_bare_clone_when_make_demo_is_typed_then_it_tells_what_became_of_the_files(
     clone: Path, environment: dict[str, str]
 ) -> None:
