@@ -112,6 +112,7 @@ def test_the_sdist_holds_what_is_listed_and_no_cache(sdist: set[str]) -> None:
         "PKG-INFO",
         "README.md",
         "adapters",
+        "conftest.py",
         "kernel",
         "pyproject.toml",
         "requirements",
