@@ -198,6 +198,10 @@ class Origin:
     settled: tuple[str, ...] = ()
 
 
+def _every(values: Iterable[Dependency]) -> tuple[Dependency, ...]:
+    return tuple(values)
+
+
 def _phases(_: object, attribute: Attribute[Any], value: tuple[PhaseSpec, ...]) -> None:
     if not 1 <= len(value) <= MAX_PHASES:
         raise ValueError(f"expected 1 to {MAX_PHASES} phases, got {len(value)}")
@@ -242,7 +246,7 @@ class Spec:
     on_lost: OnLost = field(factory=OnLost)
     timing: Timing = field(factory=Timing)
     dependencies: tuple[Dependency, ...] = field(
-        default=(), converter=tuple, validator=_dependencies
+        default=(), converter=_every, validator=_dependencies
     )
     seed: int = 0
     origin: Origin | None = None

@@ -210,6 +210,13 @@ class Receipt:
     status: Status
 
 
+def deadline(spec: Spec, submitted_at: Instant) -> Instant | None:
+    """From when on a job of this spec does no forward work; ``None``: it always may."""
+    relative: timedelta | None = spec.timing.deadline
+    counted = None if relative is None else submitted_at + relative
+    return min((bound for bound in (spec.deadline, counted) if bound is not None), default=None)
+
+
 @frozen(kw_only=True)
 class Job:
     """One job: the fold of its events, and nothing else.
@@ -276,12 +283,7 @@ class Job:
     @property
     def deadline(self) -> Instant | None:
         """No forward work from then on."""
-        relative: timedelta | None = self.spec.timing.deadline
-        given = self.spec.deadline
-        if relative is None:
-            return given
-        counted = self.submitted_at + relative
-        return counted if given is None else min(given, counted)
+        return deadline(self.spec, self.submitted_at)
 
     @property
     def running_phase(self) -> int | None:

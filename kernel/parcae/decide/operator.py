@@ -9,7 +9,7 @@ from parcae.decide.ending import end
 from parcae.decide.reconcile import reconcile
 from parcae.errors import Reason
 from parcae.spec import DependencyPolicy, RetryMode
-from parcae.state import Compensating, Ended, Pending, Running
+from parcae.state import Compensating, Ended, Pending, Running, deadline
 from parcae.values import Cause, Status
 
 
@@ -18,14 +18,12 @@ def submit(draft: Draft, command: c.Submit) -> None:
     spec, now = command.spec, draft.now
     run_at = max(spec.run_at or now, command.not_before or now)
     undoing = spec.origin is not None and spec.origin.mode is RetryMode.UNDO
-    fault = _carried_badly(command, undoing)
+    fault, bound = _carried_badly(command, undoing), deadline(spec, now)
+    if not undoing and bound is not None and run_at >= bound:
+        fault = f"expected a deadline later than its start at {run_at}, got {bound}"
     if fault is not None:
         raise draft.rejected(command, Reason.BAD_INPUT, fault)
     draft.add(e.Submitted(at=now, spec=spec, carried=command.carried))
-    deadline = draft.job.deadline
-    if not undoing and deadline is not None and run_at >= deadline:
-        message = f"expected a deadline later than its start at {run_at}, got {deadline}"
-        raise draft.rejected(command, Reason.BAD_INPUT, message)
     if spec.dependencies:
         return
     draft.add(e.Scheduled(at=now, run_at=run_at, place=draft.place))
