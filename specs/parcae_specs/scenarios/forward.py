@@ -14,6 +14,7 @@ from parcae_specs.story import (
     PATIENT,
     Step,
     at,
+    cancel,
     claim,
     delete,
     done,
@@ -48,6 +49,20 @@ FORWARD: Mapping[str, tuple[Step, ...]] = {
         settle("q"),
         settle("p"),
         note(),
+    ),
+    "is held by a worker": (
+        submit("a", "b?"),
+        claim(),
+        start("a"),
+        done("a", result=b"1"),
+        start("b"),
+        at(9),
+        renew(progress=Progress(done=1, note="half")),
+        cancel("ops", "wrong file"),
+    ),
+    "waits for one of two jobs": (
+        submit("a", dependencies=PARENTS),
+        settle("p"),
     ),
     "proceeds though a job it depends on failed": (
         submit("a", dependencies=depends(DependencyPolicy.PROCEED)),

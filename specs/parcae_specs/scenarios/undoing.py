@@ -19,6 +19,7 @@ from parcae_specs.story import (
     note,
     reconcile,
     release,
+    renew,
     start,
     submit,
     undo,
@@ -49,6 +50,15 @@ UNDOING: Mapping[str, tuple[Step, ...]] = {
         done("a", 1, result=b"1"),
         undo("a"),
         undone("a"),
+    ),
+    "is held by a worker that undoes": (
+        *TO_UNDO,
+        claim("bob"),
+        undo("b"),
+        undone("b"),
+        undo("a"),
+        at(9),
+        renew(2),
     ),
     "retries an undo until it will not succeed": (
         *TO_UNDO,
