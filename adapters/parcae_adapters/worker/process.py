@@ -17,7 +17,7 @@ from parcae_adapters.worker.worker import CLEANUP, Worker
 
 log = logging.getLogger("parcae.worker")
 
-GRACE = 5.0
+GRACE = 2.0
 """Seconds, beyond drain and clean-up, after which the process ends by force."""
 
 
