@@ -7,7 +7,6 @@ from pathlib import Path
 
 NETWORK = frozenset(
     {
-        "9p",
         "afs",
         "beegfs",
         "ceph",
@@ -34,7 +33,10 @@ NETWORK = frozenset(
         "smbfs",
     }
 )
-"""The names, in a table of mounts, of file systems that several machines can share."""
+"""The names, in a table of mounts, of file systems that several machines can share.
+
+Not ``9p``: sandboxes and virtual machines show their own local disks under that name.
+"""
 
 MOUNTS = Path("/proc/self/mounts")
 
