@@ -55,6 +55,13 @@ class Parcae(click.Group):
         assert found is None or isinstance(found, click.Command)
         return found
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; that its reader has seen enough is no error (to click it would be)."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _nobody_reads()
+
     def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
         """Run, and exit with one of the documented codes."""
         session = Session()
@@ -65,8 +72,7 @@ class Parcae(click.Group):
             say("interrupted")
             code = Exit.INTERRUPTED
         except BrokenPipeError:
-            _nobody_reads()
-            code = Exit.OK
+            code = _nobody_reads()
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes one line and a code
             code = _tell(error, session)
         sys.exit(code if isinstance(code, int) else Exit.OK)
@@ -120,6 +126,7 @@ def _tell(error: Exception, session: Session) -> Exit | int:
     return code
 
 
-def _nobody_reads() -> None:
-    """Whoever read our output has seen enough: let the interpreter flush into nothing."""
+def _nobody_reads() -> Exit:
+    """Let the interpreter flush into nothing what is left."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK

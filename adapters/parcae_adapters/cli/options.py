@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,22 +82,28 @@ def common(function: Function) -> Function:
     return function
 
 
-def last(command: click.Command) -> click.Command:
-    """Have the help of ``command`` show its own options first, then the common ones."""
+def arranged(command: click.Command, without: Sequence[str] = ()) -> click.Command:
+    """Have ``command`` show its own options first, then the common ones that mean something."""
     ours = {"db", "json", "jsonl", "debug"}
+    command.params = [param for param in command.params if param.name not in without]
     command.params.sort(key=lambda param: param.name in ours)
     return command
 
 
-def verb(name: str) -> Callable[[Verb], click.Command]:
-    """Make a coroutine function a verb: it is given the session, and returns an exit code."""
+def verb(name: str, *, without: Sequence[str] = ()) -> Callable[[Verb], click.Command]:
+    """Make a coroutine function a verb: it is given the session, and returns an exit code.
+
+    Args:
+        name: what is typed.
+        without: common options that mean nothing to it.
+    """
 
     def decorate(function: Verb) -> click.Command:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> int | None:
             return asyncio.run(function(*args, **kwargs))
 
-        return last(click.command(name)(common(click.pass_obj(run))))
+        return arranged(click.command(name)(common(click.pass_obj(run))), without)
 
     return decorate
 

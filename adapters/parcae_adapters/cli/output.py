@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -31,12 +32,26 @@ STYLE = {
 }
 
 
+class Screen(Console):
+    """A console that leaves it to its caller what a reader who has gone away means."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error through; rich would exit."""
+        raise BrokenPipeError
+
+
 def console(*, err: bool = False) -> Console:
     """A console that colours only for a terminal, and never if ``NO_COLOR`` says so."""
     stream = sys.stderr if err else sys.stdout
-    width = None if stream.isatty() else UNLIMITED
-    return Console(
-        file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
+    return Screen(
+        file=stream,
+        # By itself rich would still write bold.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        width=None if stream.isatty() else UNLIMITED,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
     )
 
 

@@ -3,7 +3,8 @@
 A blob is a folder named after the SHA-256 of its content. In it stands one hard link for each file
 that has this content, and all of them are the same compressed data on disk. So the file system
 counts who shares a blob: whoever lets go removes only his own link, and the content is gone
-with the last one. Nobody ever decides whether *others* still need it, so no two can race.
+with the last one. Nobody ever decides whether *others* still need it, so no two can race. The worst
+that can come of two at the same moment is the same content twice on disk.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Archive:
         part = self._fresh_part(owner, writer)
         try:
             _compress(content, part, digest)
-            _publish(part, blob)
+            if not _share(blob):
+                _publish(part, blob)
         finally:
             part.unlink(missing_ok=True)
         return blob

@@ -20,7 +20,7 @@ from parcae_adapters.demo.crew import CrewFailed
 from parcae_adapters.demo.stage import Stage, Taken, look, perform
 
 
-@verb("demo")
+@verb("demo", without=("db",))
 @click.argument(
     "folder",
     metavar="[DIR]",

@@ -12,7 +12,7 @@ from datetime import timedelta
 import click
 
 from parcae import Jobs
-from parcae_adapters.cli.options import Duration, common, last, option
+from parcae_adapters.cli.options import Duration, arranged, common, option
 from parcae_adapters.cli.session import Session
 from parcae_adapters.cli.targets import Target
 
@@ -67,7 +67,7 @@ def command(
         raise click.UsageError(f"{error}.") from error
 
 
-last(command)
+arranged(command, without=("json", "jsonl"))
 
 
 def _stop_on_eof() -> None:
