@@ -74,7 +74,8 @@ class Keeper:
             except Unavailable as error:
                 log.warning("worker %s: %s; repeating", self._worker, error)
                 self._expire()
-            except ParcaeError:
+            except Exception:
+                # It must outlive whatever it meets, or every lease of this worker would lapse.
                 log.exception("worker %s: the keeper met an error and goes on", self._worker)
             await asyncio.sleep(TICK)
 

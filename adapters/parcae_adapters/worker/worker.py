@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from parcae.answers import Granted
 from parcae.definitions import Jobs
-from parcae.errors import Unavailable
+from parcae.errors import ParcaeError, Unavailable
 from parcae.timing import MARGIN, check
 from parcae.values import WorkerId, seconds
 from parcae.worker_engine import WorkerEngine
@@ -141,6 +141,10 @@ class Worker:
             log.warning("worker %s: %s; repeating", self.name, error)
             self._claims -= 1
             return 0
+        except ParcaeError:
+            # One record that cannot be read must not end a worker that runs other jobs.
+            log.exception("worker %s cannot claim", self.name)
+            return 0
         for one in granted:
             self._begin(one)
         return len(granted)
@@ -163,14 +167,12 @@ class Worker:
 
     async def _until_due(self) -> float:
         """Seconds until a job is offered, ``LOOK`` at the most."""
+        now = self._engine.store.clock.now()
         try:
-            due = await self._engine.store.next_due()
-        except Unavailable:
+            due = await self._engine.store.next_due(now)
+        except ParcaeError:
             return LOOK
-        if due is None:
-            return LOOK
-        left = (due - self._engine.store.clock.now()).total_seconds()
-        return min(left, LOOK) if left > 0 else LOOK
+        return LOOK if due is None else min((due - now).total_seconds(), LOOK)
 
     async def _drain(self) -> None:
         if self._running:
