@@ -108,9 +108,8 @@ def _ended_badly(event: e.Failed | e.Cancelled | e.CompensationBegan | e.Quarant
     )
     match event:
         case e.Failed():
-            return (
-                f"It failed: {event.cause}{error}, established{who or ' by its worker'}.{cut_off}"
-            )
+            found = f", established{who}" if who else ""
+            return f"It failed: {event.cause}{error}{found}.{cut_off}"
         case e.Cancelled():
             return f"It was cancelled{who}: {event.cause}{_why(event.request)}.{cut_off}"
         case e.CompensationBegan():

@@ -57,7 +57,8 @@ _MOVES: dict[Status | None, Row] = {
         e.Compensated: Status.COMPENSATED,
         e.Quarantined: Status.QUARANTINED,
     },
-    **{status: {e.Deleted: None} for status in TERMINAL},
+    # In the order of the enumeration: that of a set changes with the hash seed.
+    **{status: {e.Deleted: None} for status in Status if status in TERMINAL},
 }
 
 

@@ -32,6 +32,7 @@ MAX_BLOB = 1_048_576
 """Payloads and results: bytes of JSON."""
 MAX_PHASES = 1_000
 MAX_DURATION = timedelta(days=3_650)
+FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(9_000, 1, 1, tzinfo=UTC)
 """Arithmetic on any earlier instant with any lawful duration cannot overflow."""
 
@@ -47,12 +48,12 @@ def instant(value: datetime) -> Instant:
     """``value`` in UTC.
 
     Raises:
-        ValueError: for a naive datetime, or one at or after the year 9000.
+        ValueError: for a naive datetime, or one before the year 1 or after 8999 in UTC.
     """
     if value.tzinfo is None or value.utcoffset() is None:
         raise ValueError(f"expected an aware datetime (with a time zone), got the naive {value!r}")
-    if value >= LAST_INSTANT:
-        raise ValueError(f"expected an instant before the year 9000, got {value!r}")
+    if not FIRST_INSTANT <= value < LAST_INSTANT:
+        raise ValueError(f"expected an instant in the years 1 to 8999, got {value!r}")
     return value.astimezone(UTC)
 
 
