@@ -8,9 +8,11 @@ and an upcaster from the old one, and the golden files prove that it still decod
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import json.encoder
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -128,6 +130,7 @@ def _converter() -> Converter:
     return converter
 
 
+@lru_cache(maxsize=4_096)
 def _isoformat(value: datetime) -> str:
     # In UTC, as instants should be already, the offset is the last six characters.
     exact = value if value.tzinfo is UTC else value.astimezone(UTC)
@@ -151,6 +154,11 @@ def _structure_state(converter: Converter, value: Any) -> Any:
 
 CONVERTER = _converter()
 
+# Looked up once: to find the function takes longer than most of them do.
+_EVENT = {tag: CONVERTER.get_unstructure_hook(kind) for tag, kind in TAGS.items()}
+_SPEC = CONVERTER.get_unstructure_hook(Spec)
+_LIVENESS = CONVERTER.get_unstructure_hook(s.Liveness)
+
 _JOB = _unstructure(CONVERTER, s.Job, "id", "spec")
 _JOB_BACK = make_dict_structure_fn(
     s.Job,
@@ -161,11 +169,17 @@ _JOB_BACK = make_dict_structure_fn(
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-"""Made once: ``json.dumps`` makes one for each call that has options."""
+
+# What ``_ENCODER`` makes anew for each call, made once; it is CPython's own, and may be missing.
+_MAKE: Any = getattr(json.encoder, "c_make_encoder", None)
+_CHUNKS: Callable[[object, int], Iterable[str]] | None = _MAKE and _MAKE(
+    None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", False, False, True
+)
 
 
 def _dump(record: object) -> bytes:
-    return _ENCODER.encode(record).encode("utf-8", "surrogatepass")
+    text = _ENCODER.encode(record) if _CHUNKS is None else "".join(_CHUNKS(record, 0))
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _load(data: bytes) -> Record:
@@ -178,7 +192,7 @@ def _load(data: bytes) -> Record:
 def encode_event(event: e.Event) -> bytes:
     """The stored form of an event."""
     tag = _TAG_OF[type(event)]
-    return _dump({"type": tag, "schema": SCHEMAS[tag], **CONVERTER.unstructure(event)})
+    return _dump({"type": tag, "schema": SCHEMAS[tag], **_EVENT[tag](event)})
 
 
 def decode_event(
@@ -218,7 +232,7 @@ def _says(data: object, error: Exception) -> str:
 
 def encode_spec(spec: Spec) -> bytes:
     """The stored form of what a job was admitted with: written once."""
-    return _dump({"schema": STATE_SCHEMA, **CONVERTER.unstructure(spec)})
+    return _dump({"schema": STATE_SCHEMA, **_SPEC(spec)})
 
 
 def encode_job(job: s.Job) -> bytes:
@@ -279,7 +293,7 @@ def _schema(record: Record) -> Record:
 
 def encode_liveness(liveness: s.Liveness) -> bytes:
     """The stored form of what renewals change."""
-    return _dump({"schema": STATE_SCHEMA, **CONVERTER.unstructure(liveness)})
+    return _dump({"schema": STATE_SCHEMA, **_LIVENESS(liveness)})
 
 
 def decode_liveness(data: bytes, *, job_id: JobId | None = None) -> s.Liveness:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 
 from parcae.ports import Clock, Committed, Entropy, Page, Query, Recorded, Rule, Selection
@@ -20,7 +19,7 @@ from parcae_adapters.wakeups import Wakeups
 
 
 def _chance() -> int:
-    return secrets.randbits(128)
+    return int.from_bytes(os.urandom(16), "big")
 
 
 class SqliteStore:

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
 
-from attrs import frozen
-
 from parcae.errors import ParcaeError, Unavailable
 from parcae.ports import Clock, Committed, Entropy, Rule, Selection
 from parcae.values import JobId
@@ -28,7 +26,10 @@ POLL = 0.03
 """Seconds between two looks for commits of other processes while there is nothing to do."""
 
 GATHERING = 0.002
-"""Seconds that a group may wait for more, at the most, where the last one was not alone."""
+"""Seconds that a group may wait for more, at the most, where more came lately."""
+
+LESS_EXPECTED = 0.7
+"""By this factor, from group to group, if fewer and fewer come."""
 
 GLANCE = 0.000_2
 """Seconds between two looks whether more have come."""
@@ -38,13 +39,8 @@ Notify = Callable[[Collection[JobId] | None], None]
 """Is told of a commit: which jobs it ended, or ``None`` where nobody knows."""
 
 
-@frozen(eq=False)
-class Request:
-    """A transaction that somebody waits for."""
-
-    selection: Selection
-    rule: Rule
-    waiting: Waiting
+Request = tuple[Selection, Rule, Waiting]
+"""A transaction that somebody waits for."""
 
 
 class Down(Exception):
@@ -70,7 +66,8 @@ class Writer:
         self._turnstile = Turnstile(file.path, file.busy_timeout)
         self._queue: SimpleQueue[Request | None] = SimpleQueue()
         self._door = threading.Lock()
-        self._closed = self._stopping = self._crowded = False
+        self._closed = self._stopping = False
+        self._expected = 1.0
         self._connection: sqlite3.Connection | None = None
         try:
             with self._turnstile.turn():
@@ -91,7 +88,7 @@ class Writer:
         with self._door:
             if self._closed:
                 raise Unavailable(f"{self._file.path}: the store is closed")
-            self._queue.put(Request(selection, rule, waiting))
+            self._queue.put((selection, rule, waiting))
         return waiting
 
     def stop(self) -> None:
@@ -109,7 +106,7 @@ class Writer:
         while not self._stopping:
             group = self._gather()
             if group:
-                self._crowded = len(group) > 1
+                self._expected = max(len(group), self._expected * LESS_EXPECTED)
                 deliver(self._serve(group))
             else:
                 self._look_around()
@@ -123,10 +120,10 @@ class Writer:
         except Empty:
             return group
         self._drain(group)
-        # Callers that were answered together come back together: where there were several, a
-        # moment is given to the rest of them. One that is alone never waits.
+        # Callers that were answered together come back together: a moment is given to the rest of
+        # them, until as many are there as lately. One that is alone never waits.
         deadline = time.monotonic() + GATHERING
-        while self._crowded and len(group) < LARGEST_GROUP and not self._stopping:
+        while len(group) < self._expected - 1 and not self._stopping:
             before = len(group)
             time.sleep(GLANCE)
             self._drain(group)
@@ -158,13 +155,13 @@ class Writer:
         try:
             return self._commit(group)
         except Down as down:
-            return [(request.waiting, None, down.error) for request in group]
+            return [(waiting, None, down.error) for _, _, waiting in group]
         except Exception as error:  # noqa: BLE001 - whatever went wrong is for its caller to know
             if len(group) > 1:
                 return [self._serve([request])[0] for request in group]
             if isinstance(error, sqlite3.Error):
                 error = translated(error, self._file.path)
-            return [(group[0].waiting, None, error)]
+            return [(group[0][2], None, error)]
 
     def _commit(self, group: Sequence[Request]) -> list[Outcome]:
         with self._turnstile.turn():
@@ -230,9 +227,10 @@ class Writer:
                 connection.close()
 
     def _run(self, session: Session, request: Request) -> Outcome:
+        selection, rule, waiting = request
         try:
-            return request.waiting, session.run(request.selection, request.rule), None
+            return waiting, session.run(selection, rule), None
         except sqlite3.Error:
             raise
         except BaseException as error:  # noqa: BLE001 - a rule may raise anything, at its caller
-            return request.waiting, None, error
+            return waiting, None, error
