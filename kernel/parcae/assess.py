@@ -148,11 +148,10 @@ def _undoing(
             when = _at(event.ready_at)
             return f"The undo of {event.phase} failed ({error}): again at {when} or later."
         case e.CompensationReleased():
-            return (
-                "Its worker gave it back between undos."
-                if not event.voluntary
-                else ("The worker that was undoing it shut down and gave it back.")
-            )
+            if not event.voluntary:
+                return "Its worker reported an undo too late, and so gave the job back."
+            burned = ", once too often, which burned a try" if event.burned else ""
+            return f"The worker that was undoing it shut down and gave it back{burned}."
         case e.CompensationLost():
             when = _at(event.ready_at)
             return f"The worker that was undoing it was lost ({event.cause}): again at {when}."
