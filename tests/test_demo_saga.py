@@ -14,7 +14,7 @@ from parcae.state import Ended
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.demo.archive import Archive
 from parcae_adapters.demo.files import Candidate, to_text
-from parcae_adapters.demo.play import assign
+from parcae_adapters.demo.play import Role, assign
 from parcae_adapters.demo.report import Summary, sum_up
 from parcae_adapters.demo.saga import File, archive_file, jobs
 from parcae_adapters.demo.trouble import Trouble
@@ -148,6 +148,33 @@ def test_given_a_blob_that_is_damaged_afterwards_then_the_summary_says_so(folder
     assert summary.document()["fsck"]["findings"] == summary.problems
 
 
+def test_given_a_troubled_file_that_is_gone_then_what_was_planned_did_not_come_about(
+    folder: Path,
+) -> None:
+    (folder / "spoiled").write_text("content")
+
+    async def main() -> Summary:
+        engine = Engine(MemoryStore(clock=ManualClock()))
+        cast: dict[Trouble, Role] = {}
+        for name, trouble in (
+            ("spoiled", Trouble.FAILS_AFTER_PACKING),
+            ("gone", Trouble.LOSES_ITS_WORKER),
+        ):
+            file = File(to_text(str(folder / name)), str(folder / "archive"), trouble)
+            handle = await engine.submit(archive_file(file))
+            cast[trouble] = Role(file.path, handle.job_id)
+        await run_until_idle(engine, jobs)
+        return await sum_up(engine, cast, folder / "archive")
+
+    summary = asyncio.run(main())
+
+    assert [trouble for trouble in Trouble if summary.came_about(trouble)] == [
+        Trouble.FAILS_AFTER_PACKING
+    ]
+    assert summary.failed == []
+    assert "FileNotFoundError" in summary.troubled[Trouble.LOSES_ITS_WORKER].error
+
+
 @given(st.lists(st.integers(0, 5), max_size=40))
 def test_given_any_files_then_the_troubled_ones_are_different_and_one_stands_half_way(
     sizes: list[int],
@@ -161,7 +188,7 @@ def test_given_any_files_then_the_troubled_ones_are_different_and_one_stands_hal
         assert Trouble.LOSES_ITS_WORKER in troubles.values()
 
 
-def test_given_files_with_contents_of_their_own_then_these_are_chosen() -> None:
-    files = [Candidate(str(i), 0 if i % 2 else 7 * i + 1) for i in range(20)]
+def test_given_files_with_contents_of_their_own_that_can_be_read_then_these_are_chosen() -> None:
+    files = [Candidate(str(i), 0 if i % 2 else 7 * i + 1, i % 4 == 0) for i in range(20)]
 
-    assert all(files[index].size for index in assign(files))
+    assert all(files[index].size and files[index].readable for index in assign(files))

@@ -22,11 +22,18 @@ from parcae_adapters.demo.report import Summary
 from parcae_adapters.demo.stage import Stage
 from parcae_adapters.demo.trouble import Trouble
 
-MEANING = {
+HAPPENED = {
     Trouble.FAILS_AFTER_PACKING: "was made to fail after it was packed: its blob is gone again",
     Trouble.KILLS_ITS_WORKER: "killed every worker that took it: a person must look",
     Trouble.IS_CANCELLED: "was cancelled while its digest was taken",
     Trouble.LOSES_ITS_WORKER: "lost its worker while it was packed, and went on with another",
+}
+
+OTHERWISE = {
+    Trouble.FAILS_AFTER_PACKING: "was to fail after it is packed, but something came first",
+    Trouble.KILLS_ITS_WORKER: "was to kill its workers, but something came first",
+    Trouble.IS_CANCELLED: "was to be cancelled, but something came first",
+    Trouble.LOSES_ITS_WORKER: "was to lose its worker, but something came first",
 }
 
 FAILURES = 5
@@ -74,7 +81,7 @@ def tell(summary: Summary, stage: Stage, *, left_out: int) -> None:
     kept = summary.by_status[Status.COMPLETED]
     click.echo(f"\n{kept} of {summary.files} files are archived, in {summary.seconds:.1f} s.")
     if left_out:
-        click.echo(f"{left_out} entries were left out: no regular files, or not to be looked at.")
+        click.echo(f"Left out: {left_out} that are no regular files, or cannot be looked at.")
     if not summary.files:
         return
     _tell_counts(summary)
@@ -91,20 +98,30 @@ def _tell_counts(summary: Summary) -> None:
     )
     click.echo()
     rows = [
-        (one.job.id, status_text(one.job.status), f"{Path(one.path).name} {MEANING[trouble]}")
+        (
+            one.job.id,
+            status_text(one.job.status),
+            f"{Path(one.path).name} {_fate(summary, trouble)}",
+        )
         for trouble, one in summary.troubled.items()
     ]
-    for one in summary.failed[:FAILURES]:
-        error = one.job.error
-        why = f"{error.type}: {error.message}" if error else "no error is on record"
-        rows.append((one.job.id, status_text(one.job.status), f"{Path(one.path).name}: {why}"))
+    rows += [
+        (one.job.id, status_text(one.job.status), f"{Path(one.path).name}: {one.error}")
+        for one in summary.failed[:FAILURES]
+    ]
     print_table(("JOB", "STATUS", "WHAT WAS PLANNED FOR IT, OR WENT WRONG"), rows)
     if len(summary.failed) > FAILURES:
         click.echo(f"… and {len(summary.failed) - FAILURES} more that failed")
 
 
+def _fate(summary: Summary, trouble: Trouble) -> str:
+    if summary.came_about(trouble):
+        return HAPPENED[trouble]
+    return f"{OTHERWISE[trouble]}: {summary.troubled[trouble].error}"
+
+
 def _tell_story(summary: Summary) -> None:
-    if not summary.story:
+    if not summary.came_about(Trouble.LOSES_ITS_WORKER):
         return
     name = Path(summary.troubled[Trouble.LOSES_ITS_WORKER].path).name
     click.echo(f"\nThe lost lease: how {clean(name)} came through although its worker was killed\n")

@@ -27,10 +27,11 @@ class NotAFile(OSError):
 
 @frozen
 class Candidate:
-    """A file to archive, and how large it was when it was listed."""
+    """A file to archive, how large it was when it was listed, and whether it may be read."""
 
     path: str
     size: int
+    readable: bool = True
 
 
 @define
@@ -73,7 +74,7 @@ def discover(
             found.more = True
             break
         else:
-            found.files.append(Candidate(path, size))
+            found.files.append(Candidate(path, size, os.access(path, os.R_OK)))
     return found
 
 

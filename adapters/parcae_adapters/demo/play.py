@@ -65,10 +65,15 @@ def assign(files: Sequence[Candidate]) -> dict[int, Trouble]:
     """Which files have which trouble, by index.
 
     The one that loses its worker stands half-way, the others come first in line. Files of a size
-    that no other has are chosen where there are any, for their blobs are their own.
+    that no other has are chosen where there are any, for their blobs are their own; and such as
+    can be read, or something else would come first.
     """
     same_size = Counter(file.size for file in files)
-    alone = [i for i, file in enumerate(files) if file.size and same_size[file.size] == 1]
+    alone = [
+        i
+        for i, file in enumerate(files)
+        if file.readable and file.size and same_size[file.size] == 1
+    ]
     chosen = set(alone)
     order = [*alone, *(i for i in range(len(files)) if i not in chosen)]
     half_way = sorted(alone or order, key=lambda i: abs(i - len(files) // 2))[:1]

@@ -20,6 +20,14 @@ from parcae_adapters.demo.play import Cast
 from parcae_adapters.demo.saga import Digest, Packed, digest, pack
 from parcae_adapters.demo.trouble import Trouble
 
+PLANNED = {
+    Trouble.FAILS_AFTER_PACKING: Status.COMPENSATED,
+    Trouble.KILLS_ITS_WORKER: Status.QUARANTINED,
+    Trouble.IS_CANCELLED: Status.CANCELLED,
+    Trouble.LOSES_ITS_WORKER: Status.COMPLETED,
+}
+"""How each trouble ends, unless something else comes first: the file may be gone, for one."""
+
 MAY_KEEP = frozenset({Status.COMPLETED, Status.QUARANTINED})
 """Whoever ended otherwise has left nothing in the archive."""
 
@@ -30,6 +38,12 @@ class Troubled:
 
     job: Job
     path: str
+
+    @property
+    def error(self) -> str:
+        """What its handler raised last, if it did."""
+        error = self.job.error
+        return f"{error.type}: {error.message}" if error else ""
 
 
 @frozen(kw_only=True)
@@ -50,7 +64,7 @@ class Summary:
         leases_lost: how often a worker vanished under a job.
         attempts: how often a job was begun.
         verified: completed jobs whose blob was unpacked once more, and is what was read.
-        failed: the jobs that failed by themselves, such as for a file that is gone.
+        failed: the other jobs that failed, such as for a file that is gone.
         problems: what should not be, one sentence each.
         fsck: what refolding all histories found.
         seconds: that all of it took.
@@ -69,6 +83,12 @@ class Summary:
     seconds: float = 0.0
     troubled: dict[Trouble, Troubled] = Factory(dict)
     story: Sequence[Told] = ()
+
+    def came_about(self, trouble: Trouble) -> bool:
+        """Whether what was planned did happen."""
+        one = self.troubled.get(trouble)
+        lost = trouble is not Trouble.LOSES_ITS_WORKER or (one is not None and one.job.losses > 0)
+        return one is not None and lost and one.job.status is PLANNED[trouble]
 
     @property
     def jobs(self) -> int:
@@ -104,11 +124,12 @@ async def sum_up(engine: Engine, cast: Cast, folder: Path) -> Summary:
     """Count the jobs, and check everything once more, independently of what the workers said."""
     summary = Summary(fsck=await fsck(engine.store))
     kept: set[Path] = set()
+    planned = {role.job_id for role in cast.values()}
     async for job in _all(engine):
         summary.by_status[job.status] += 1
         summary.leases_lost += job.losses
         summary.attempts += job.starts
-        if job.status is Status.FAILED:
+        if job.status is Status.FAILED and job.id not in planned:
             summary.failed.append(Troubled(job=job, path=await _path(engine, job)))
         if job.status in MAY_KEEP:
             kept |= await _check(engine, job, folder, summary)
