@@ -25,11 +25,16 @@ class CancelRequest:
 
 @frozen(kw_only=True)
 class Submitted:
-    """The job was admitted."""
+    """The job was admitted.
+
+    ``fence`` is the expiry of a lease of the origin that was fenced off while its handler could
+    still be alive: the new job remembers it, for it may itself be taken up before that.
+    """
 
     at: Instant
     spec: Spec
     carried: tuple[Carried, ...] = ()
+    fence: Instant | None = None
 
 
 @frozen(kw_only=True)

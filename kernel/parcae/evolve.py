@@ -81,6 +81,7 @@ def _submitted(job_id: JobId, event: e.Event) -> Job:
         submitted_at=event.at,
         state=s.Pending(unsettled=tuple(one.parent for one in event.spec.dependencies)),
         phases=tuple(phases),
+        fence=event.fence,
     )
 
 

@@ -113,6 +113,7 @@ EVENTS: tuple[e.Event, ...] = (
             Carried(phase="digest", result=RESULT),
             Carried(phase="pack", completed=False),
         ),
+        fence=LATER,
     ),
     e.DependencySettled(at=AT, parent=JobId("p"), outcome=Status.FAILED, met=True),
     e.Scheduled(at=AT, run_at=LATER, place=Place(12)),

@@ -23,12 +23,15 @@ def submit(draft: Draft, command: c.Submit) -> None:
         fault = f"expected a deadline later than its start at {run_at}, got {bound}"
     if fault is not None:
         raise draft.rejected(command, Reason.BAD_INPUT, fault)
-    draft.add(e.Submitted(at=now, spec=spec, carried=command.carried))
+    fence = command.not_before
+    if fence is not None and fence <= now:
+        fence = None
+    draft.add(e.Submitted(at=now, spec=spec, carried=command.carried, fence=fence))
     if spec.dependencies:
         return
     draft.add(e.Scheduled(at=now, run_at=run_at, place=draft.place))
     if undoing:
-        end(draft, Cause.UNDO_REQUESTED, run_at)
+        end(draft, Cause.UNDO_REQUESTED, run_at, fence=fence)
 
 
 def _carried_badly(command: c.Submit, undoing: bool) -> str | None:
@@ -85,7 +88,7 @@ def cancel(draft: Draft, command: c.Cancel) -> None:
     )
     state, fence = draft.job.state, draft.fence(draft.now)
     if isinstance(state, Compensating):
-        if state.cancel is None or (command.force and not state.cancel.force):
+        if _is_news(draft, state, command):
             draft.add(e.CancelRequested(at=draft.now, request=request))
     elif isinstance(state, Running) and not command.force:
         if state.cancel is None:
@@ -100,6 +103,17 @@ def cancel(draft: Draft, command: c.Cancel) -> None:
             fence=fence,
             request=request,
         )
+
+
+def _is_news(draft: Draft, state: Compensating, command: c.Cancel) -> bool:
+    """Whether a request changes anything: force does whenever something makes the undo wait.
+
+    A later undo may be timed out beside its living worker: an earlier force has not answered that.
+    """
+    if state.cancel is None:
+        return True
+    waits = state.lease is None and state.ready_at > draft.now
+    return command.force and (waits or not state.cancel.force)
 
 
 def annotate(draft: Draft, command: c.Annotate) -> None:
