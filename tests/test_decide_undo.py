@@ -148,6 +148,17 @@ def test_a_cancel_is_noted_once_and_hurries_nothing_but_by_force() -> None:
     story.when(claim("bob", "s"), undo("b", 3)).then(UndoStarted)
 
 
+def test_s29_what_makes_an_undo_wait_after_one_force_yields_to_the_next() -> None:
+    timing = Timing(undo=seconds(10))
+    story = given(submit("a~", "b", timing=timing), claim(), start("a"), done("a"))
+    story.when(cancel(force=True), claim("bob"), undo("a"), at(10), reconcile())
+    story.then(like(CompensationLost, fence=at(30), ready_at=at(30)))
+    story.when(claim("cyd")).refused(Reason.NOT_DUE)
+    story.when(cancel(force=True)).then(CancelRequested)
+    story.when(cancel(force=True)).then()
+    story.when(claim("cyd"), undo("a", 3), undone("a", 3)).then(UndoCompleted, Compensated)
+
+
 def test_s29_a_forced_undo_beside_a_living_one_says_so() -> None:
     timing = Timing(undo=seconds(10))
     story = given(submit("a~", "b", timing=timing), claim(), start("a"), done("a"), cancel())
