@@ -37,6 +37,8 @@ def test_given_a_job_when_called_with_wrong_arguments_then_it_says_what_was_expe
         pay()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="argument 'order': expected Order, got 5"):
         pay(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="argument 'order': expected Order"):
+        pay({"number": 1, "colour": "red"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="JSON can hold"):
         pay(object())  # type: ignore[arg-type]
     assert pay(Order(1), twice=True).payload == b'{"order": {"number": 1}, "twice": true}'

@@ -11,7 +11,7 @@ import parcae
 PUBLIC = """
 Accepted Admitted CancelAnswer CancelOutcome Cause Conflict Context Corrupt Engine Error GiveUp
 Granted Handle Job JobId Jobs LeaseLost Lost OnLost Options Outcome ParcaeError Phase Query Reason
-Reconciled Rejected Report Request Retry RetryMode Saga Spec Status Superseded Task Timing Token
+Reconciled Rejected Report Request Retry RetryMode Saga Spec Status Stopped Superseded Task Timing Token
 Unavailable fsck hours minutes seconds
 """.split()
 

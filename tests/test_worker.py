@@ -178,6 +178,47 @@ def test_s9_given_a_thread_when_a_cancel_is_requested_then_it_can_ask_and_stop()
     run(scenario)
 
 
+def test_s19_given_a_thread_that_stops_when_asked_then_a_cut_drain_burns_no_attempt() -> None:
+    jobs, started = Jobs(), threading.Event()
+
+    @jobs.job("careful", timing=SHORT, retry=Retry(max_attempts=1))
+    def careful(ctx: Context) -> int:
+        started.set()
+        while ctx.token == 1:
+            ctx.check_cancelled()
+            time.sleep(0.01)
+        return ctx.attempt
+
+    async def scenario() -> None:
+        engine = Engine(MemoryStore())
+        async with working(engine, jobs):
+            handle = await engine.submit(careful())
+            await until(started.is_set)
+        assert (await engine.show(handle.job_id)).attempts == 0
+        async with working(engine, jobs):
+            assert (await handle.wait(SOON)).result == 1
+
+    run(scenario)
+
+
+def test_given_a_handler_that_stops_unasked_then_that_is_an_error_of_its_own() -> None:
+    jobs = Jobs()
+
+    @jobs.job("moody", retry=Retry(max_attempts=1))
+    async def moody(_: Context) -> None:
+        raise asyncio.CancelledError
+
+    async def scenario() -> None:
+        engine = Engine(MemoryStore())
+        async with working(engine, jobs):
+            outcome = await (await engine.submit(moody())).wait(SOON)
+        assert (outcome.status, outcome.cause) == (Status.FAILED, Cause.HANDLER_ERROR)
+        assert outcome.error is not None
+        assert "nobody asked" in outcome.error.message
+
+    run(scenario)
+
+
 def test_s4_given_a_fenced_off_handler_when_it_finishes_then_its_result_is_only_evidence() -> None:
     jobs, started, may_end = Jobs(), threading.Event(), threading.Event()
 

@@ -7,7 +7,7 @@ is in ``parcae_adapters``.
 """
 
 from parcae.answers import Accepted, Admitted, CancelAnswer, CancelOutcome, Granted, Reconciled
-from parcae.context import Context, GiveUp
+from parcae.context import Context, GiveUp, Stopped
 from parcae.definitions import Jobs, Options, Request, Saga, Task
 from parcae.engine import Engine, Handle, Outcome
 from parcae.errors import (
@@ -62,6 +62,7 @@ __all__ = [
     "Saga",
     "Spec",
     "Status",
+    "Stopped",
     "Superseded",
     "Task",
     "Timing",

@@ -31,6 +31,10 @@ class GiveUp(Exception):
     """Raised by a handler to say that no retry will help."""
 
 
+class Stopped(Exception):
+    """Raised by :meth:`Context.check_cancelled`: the handler stops because it was asked to."""
+
+
 @frozen(kw_only=True)
 class Context:
     """What a handler is told about the work at hand.
@@ -41,8 +45,8 @@ class Context:
         phase: the phase that is run or undone.
         attempt: from 1.
         token: the fencing token of the lease: greater than that of any earlier holder.
-        idempotency_key: the same whenever this phase (or its undo) of this job is run again, after
-            a crash or in a resumed job: hand it to whatever the handler calls.
+        idempotency_key: the same whenever this phase of this job is run again, after a crash or in
+            a resumed job: hand it to whatever the handler calls. Its undo has another one.
         undo: it is the undo of the phase that is run.
         unknown: with ``undo``: nobody knows whether the phase happened; it gives no result.
         overlap: with ``undo``: it was forced, the phase's handler may still be alive.
@@ -65,9 +69,19 @@ class Context:
     def cancelled(self) -> bool:
         """Whether the handler should stop: a cancel was requested, or the lease is lost.
 
-        Async handlers are cancelled besides; plain functions ask this now and then.
+        Async handlers are cancelled besides; plain functions ask now and then, here or with
+        :meth:`check_cancelled`.
         """
         return self._stopping()
+
+    def check_cancelled(self) -> None:
+        """Stop here if the handler should stop: what it was at counts as cut off, not as failed.
+
+        Raises:
+            Stopped: it should; let it through.
+        """
+        if self._stopping():
+            raise Stopped(f"phase {self.phase!r} of job {self.job_id} was asked to stop")
 
     def progress(self, done: int, total: int | None = None, note: str = "") -> None:
         """Say how far the work is; shown to operators, with the next renewal."""

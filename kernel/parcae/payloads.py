@@ -13,6 +13,9 @@ from cattrs.preconf.json import make_converter
 
 _CONVERTER = make_converter()
 
+_STRICT = make_converter(forbid_extra_keys=True)
+"""For what a caller gives. What is stored may have fields that a newer definition had."""
+
 
 def dump(value: object) -> bytes:
     """``value`` as JSON.
@@ -38,8 +41,8 @@ def load(data: bytes, kind: Any = Any) -> Any:
     return structure(json.loads(data), kind)
 
 
-def structure(plain: Any, kind: Any) -> Any:
-    """Plain JSON values as ``kind``; ``Any``: as they are.
+def structure(plain: Any, kind: Any, *, strict: bool = False) -> Any:
+    """Plain JSON values as ``kind``; ``Any``: as they are; ``strict``: without unknown fields.
 
     Raises:
         ValueError: they do not hold such a value.
@@ -47,7 +50,7 @@ def structure(plain: Any, kind: Any) -> Any:
     if kind is Any:
         return plain
     try:
-        return _CONVERTER.structure(plain, kind)
+        return (_STRICT if strict else _CONVERTER).structure(plain, kind)
     except Exception as error:  # cattrs raises whatever a class's own validators raise
         name = getattr(kind, "__name__", kind)
         raise ValueError(f"expected {name}, got {plain!r:.200}: {error}") from error
@@ -60,6 +63,6 @@ def checked(value: object, kind: Any, where: str) -> None:
         TypeError: saying what was expected, and where.
     """
     try:
-        load(dump(value), kind)
+        structure(json.loads(dump(value)), kind, strict=True)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{where}: {error}") from error

@@ -124,8 +124,7 @@ def read(ctx: Context, file: File) -> Iterator[bytes]:
     """The file's content; stops as soon as it is asked to, and says how far it is."""
     done = 0
     for chunk in chunks(from_text(file.path)):
-        if ctx.cancelled:
-            raise InterruptedError("asked to stop")
+        ctx.check_cancelled()
         done += len(chunk)
         ctx.progress(done, note="bytes")
         yield chunk

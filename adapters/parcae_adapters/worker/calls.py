@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from parcae.context import Context
+from parcae.context import Context, Stopped
 from parcae.handlers import Handler, error_of
 from parcae.values import Error
 
@@ -64,6 +64,8 @@ class Call:
         raised = self._future.exception()
         if raised is None:
             return Done(self._future.result())
+        if isinstance(raised, Stopped):
+            return CutOff()
         return Raised(error_of(raised, "".join(traceback.format_exception(raised))))
 
 

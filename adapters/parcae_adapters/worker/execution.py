@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from parcae.answers import Granted
 from parcae.commands import Progress
-from parcae.context import PAYLOAD, Context, result_name
+from parcae.context import PAYLOAD, Context, Stopped, result_name
 from parcae.definitions import Jobs
 from parcae.errors import LeaseLost, Reason, Rejected, Unavailable
 from parcae.handlers import (
@@ -189,9 +189,12 @@ class Execution:
         if self._stop is not None:
             self._call.cancel()
         try:
-            return await self._call.outcome()
+            outcome = await self._call.outcome()
         finally:
             self._call = None
+        if isinstance(outcome, CutOff) and self._stop is None:
+            return Raised(error_of(Stopped("the handler stopped although nobody asked it to")))
+        return outcome
 
     def _prepared(self, phase: Phase[Any]) -> Prepared:
         return phase.handler, arguments(phase, self._blobs[PAYLOAD])
