@@ -1,0 +1,322 @@
+"""The observer of one job: checks every event against the guarantees, and remembers what it must.
+
+It draws on the answers that the kernel gave and on nothing that the kernel keeps for itself, so a
+kernel that forgets (a completed phase, a token, an attempt) is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import asdict, frozen
+
+from parcae import commands as c
+from parcae import events as e
+from parcae.spec import Owed, Spec
+from parcae.state import Stored
+from parcae.values import Cause, Instant, Place
+from parcae_specs.explorer.cell import Ghost
+
+AUDIT = (e.Annotated, e.LateResultRecorded, e.Deleted)
+ENDING = (e.Completed, e.Failed, e.Cancelled, e.Compensated, e.Quarantined)
+
+
+@frozen
+class Violation:
+    """A guarantee that does not hold.
+
+    Attributes:
+        guarantee: its id.
+        message: what went wrong, in a sentence.
+    """
+
+    guarantee: str
+    message: str
+
+
+class Watch:
+    """Follows one decision, event by event."""
+
+    def __init__(
+        self,
+        ghost: Ghost,
+        spec: Spec,
+        before: Stored | None,
+        command: c.Command,
+        now: Instant,
+        place: Place,
+    ) -> None:
+        self.spec = spec
+        self.before = before
+        self.command = command
+        self.now = now
+        self.place = place
+        self.found: list[Violation] = []
+        self.g: dict[str, Any] = asdict(ghost, recurse=False)
+        self.undoable = sum(1 << i for i, one in enumerate(spec.phases) if one.undo is not None)
+
+    def require(self, condition: bool, guarantee: str, message: str) -> None:
+        """Report ``guarantee`` as broken unless ``condition`` holds."""
+        if not condition:
+            self.found.append(Violation(guarantee, message))
+
+    def see(self, event: e.Event) -> None:
+        """Take note of one event."""
+        if not isinstance(event, AUDIT):
+            name = type(event).__name__
+            self.require(not self.g["ended"], "S1", f"{name} after a terminal event")
+        rule = _RULES.get(type(event))
+        if rule is not None:
+            rule(self, event)
+        if isinstance(event, ENDING):
+            self.g["ended"] = True
+
+    def bit(self, phase: str) -> int:
+        """The bit of the phase of that name."""
+        return 1 << next(i for i, one in enumerate(self.spec.phases) if one.name == phase)
+
+    @property
+    def happened(self) -> int:
+        """The phases that happened or may have, as a bit mask."""
+        return int(self.g["done"] | self.g["cut"])
+
+    @property
+    def owed(self) -> int:
+        """Those of them that need undoing and are not undone."""
+        return self.happened & self.undoable & ~int(self.g["undone"])
+
+    def lay_down(self) -> None:
+        """The phase in work has ended: it raised, so it has not happened, or it was cut off."""
+        live = self.g["live"]
+        if live >= 0 and not isinstance(self.command, c.Fail):
+            self.g["cut"] |= 1 << live
+        self.g["live"] = -1
+
+    def alive(self, what: str) -> None:
+        """Nothing begins beside a handler that could be alive (S29), unless somebody forced it."""
+        until = self.g["alive_until"]
+        beside = until is not None and until > self.now and not self.g["forced"]
+        self.require(not beside, "S29", f"{what} beside a handler whose lease runs on")
+
+    def permitted(self, what: str) -> None:
+        """What may be begun or extended only under a lease that has not expired (S24)."""
+        held = self.g["held_until"]
+        good = held is not None and held > self.now
+        self.require(good, "S24", f"{what} under a lease that has expired")
+
+    def in_time(self, what: str, *, undo: bool) -> None:
+        """Nothing begins past its timeout or deadline: else the outcome depends on who looks."""
+        job = self.before.job if self.before else None
+        if job is None or job.lease is None:
+            return
+        timing = job.spec.timing
+        limit = timing.undo if undo else timing.attempt
+        late = job.lease.since + limit <= self.now
+        if timing.deadline is not None and not undo:
+            late = late or job.submitted_at + timing.deadline <= self.now
+        self.require(not late, "S30", f"{what} that had fallen due to end")
+
+
+Rule = Callable[[Watch, Any], None]
+
+
+def _submitted(watch: Watch, event: e.Submitted) -> None:
+    for one in event.carried:
+        watch.g["done" if one.completed else "cut"] |= watch.bit(one.phase)
+
+
+def _settled(watch: Watch, event: e.DependencySettled) -> None:
+    parents = [one.parent for one in watch.spec.dependencies]
+    if event.met:
+        watch.g["settled"] |= 1 << parents.index(event.parent)
+
+
+def _scheduled(watch: Watch, event: e.Scheduled) -> None:
+    every = (1 << len(watch.spec.dependencies)) - 1
+    watch.require(watch.g["settled"] == every, "S8", "in line before what it depends on is settled")
+    watch.require(event.place == watch.place, "S7", "the place in line is not the next free one")
+
+
+def _token(watch: Watch, event: e.Started | e.CompensationClaimed) -> None:
+    last = watch.before.job.token if watch.before else 0
+    watch.require(event.token > last, "S3", f"token {event.token} after token {last}")
+    held = watch.g["held_until"]
+    free = held is None or held <= watch.now
+    watch.require(free, "S3", "claimed while somebody holds it")
+    watch.alive("a claim")
+
+
+def _started(watch: Watch, event: e.Started) -> None:
+    _token(watch, event)
+    every = (1 << len(watch.spec.dependencies)) - 1
+    watch.require(watch.g["settled"] == every, "S8", "started before what it depends on is settled")
+    watch.require(not watch.g["asked"], "S9", "started after a cancel was requested")
+    left = watch.g["burned"] < watch.spec.retry.max_attempts
+    watch.require(left, "S19", "started with no attempt left")
+    job, timing = watch.before.job if watch.before else None, watch.spec.timing
+    if job is not None and timing.deadline is not None:
+        late = job.submitted_at + timing.deadline <= watch.now
+        watch.require(not late, "S30", "started past its deadline")
+
+
+def _phase_started(watch: Watch, event: e.PhaseStarted) -> None:
+    bit = watch.bit(event.phase)
+    watch.require(not watch.g["done"] & bit, "S11", f"phase {event.phase} was completed before")
+    watch.require(watch.g["done"] & (bit - 1) == bit - 1, "S2", "an earlier phase is not completed")
+    watch.require(watch.g["live"] < 0, "S2", "another phase is in work")
+    watch.require(not watch.g["asked"], "S9", "a phase began after a cancel was requested")
+    watch.permitted("a phase began")
+    watch.in_time("a phase began in an attempt", undo=False)
+    watch.alive("a phase began")
+    watch.g["live"] = bit.bit_length() - 1
+
+
+def _phase_completed(watch: Watch, event: e.PhaseCompleted) -> None:
+    bit = watch.bit(event.phase)
+    in_work = watch.g["live"] == bit.bit_length() - 1
+    watch.require(in_work, "S2", f"phase {event.phase} was completed but never begun")
+    watch.g["done"] |= bit
+    watch.g["cut"] &= ~bit
+    watch.g["live"] = -1
+
+
+def _cancel_requested(watch: Watch, event: e.CancelRequested) -> None:
+    watch.g["asked"] = True
+    watch.g["forced"] = watch.g["forced"] or event.request.force
+
+
+def _retried(watch: Watch, event: e.RetryScheduled) -> None:
+    watch.lay_down()
+    watch.require(not watch.g["asked"], "S9", "retried after a cancel was requested")
+    watch.require(event.place == watch.place, "S7", "a retry did not go to the end of the line")
+    watch.g["burned"] += 1
+    watch.g["losses"] += event.cause is Cause.LEASE_LOST
+    left = watch.g["burned"] < watch.spec.retry.max_attempts
+    watch.require(left, "S19", "retried with no attempt left")
+    watch.require(watch.g["losses"] <= watch.spec.on_lost.times, "S19", "lost once too often")
+
+
+def _released(watch: Watch, event: e.Released) -> None:
+    watch.lay_down()
+    watch.require(not watch.g["asked"], "S9", "released after a cancel was requested")
+    if isinstance(watch.command, c.Release):
+        watch.g["released"] += 1
+        watch.g["burned"] += watch.g["released"] > watch.spec.retry.max_releases
+    left = watch.g["burned"] < watch.spec.retry.max_attempts
+    watch.require(left, "S19", "released with no attempt left")
+    watch.require(event.voluntary == isinstance(watch.command, c.Release), "S19", "wrongly counted")
+
+
+def _completed(watch: Watch, _: e.Completed) -> None:
+    every = (1 << len(watch.spec.phases)) - 1
+    watch.require(watch.g["done"] == every, "S13", "completed with phases that are not")
+
+
+def _ended_badly(watch: Watch, event: e.Failed | e.Cancelled) -> None:
+    watch.lay_down()
+    name = type(event).__name__
+    watch.require(watch.owed == 0, "S13", f"{name} in silence about what needs undoing")
+
+
+def _owed(watch: Watch, owed: tuple[Owed, ...]) -> None:
+    named = [watch.bit(one.phase) for one in owed]
+    watch.require(sum(named) == watch.owed, "S13", "what is owed is not what happened")
+    watch.require(named == sorted(named, reverse=True), "S12", "not in reverse order")
+    for one, bit in zip(owed, named, strict=True):
+        sure = bool(watch.g["done"] & bit)
+        watch.require(one.unknown is not sure, "S13", f"wrong about whether {one.phase} happened")
+
+
+def _compensation_began(watch: Watch, event: e.CompensationBegan) -> None:
+    watch.lay_down()
+    _owed(watch, event.undos)
+    able = {one.name for one in watch.spec.phases if one.undo is not None and one.undo.unknown}
+    for one in event.undos:
+        helpless = one.unknown and one.phase not in able
+        watch.require(not helpless, "S13", f"the undo of {one.phase} cannot handle the unknown")
+    watch.g["forced"] = watch.g["forced"] or event.cause is Cause.FORCED_CANCEL
+    held = max((at for at in _until(watch) if at is not None), default=None)
+    beside = held is not None and held > watch.now and event.ready_at < held
+    watch.require(event.overlap is beside, "S29", "the record is wrong about an overlap")
+
+
+def _until(watch: Watch) -> tuple[Instant | None, Instant | None]:
+    given_back = isinstance(watch.command, c.WorkerCommand)
+    return (None if given_back else watch.g["held_until"]), watch.g["alive_until"]
+
+
+def _quarantined(watch: Watch, event: e.Quarantined) -> None:
+    watch.lay_down()
+    _owed(watch, event.owed)
+
+
+def _undo_started(watch: Watch, event: e.UndoStarted) -> None:
+    bit = watch.bit(event.phase)
+    watch.require(bool(watch.happened & bit), "S12", f"{event.phase} never happened")
+    watch.require(not watch.g["undone"] & bit, "S12", f"{event.phase} is undone already")
+    later = watch.owed & ~((bit << 1) - 1)
+    watch.require(not later, "S12", f"a phase after {event.phase} is not undone yet")
+    watch.permitted("an undo began")
+    watch.in_time("an undo began in a try", undo=True)
+    watch.alive("an undo began")
+
+
+def _undo_completed(watch: Watch, event: e.UndoCompleted) -> None:
+    bit = watch.bit(event.phase)
+    watch.require(not watch.g["undone"] & bit, "S12", f"{event.phase} was undone twice")
+    watch.g["undone"] |= bit
+    watch.g["undo_burned"] = watch.g["undo_released"] = 0
+
+
+def _undo_burned(watch: Watch, event: e.CompensationLost | e.UndoRetryScheduled) -> None:
+    del event
+    watch.g["undo_burned"] += 1
+    _tries_left(watch)
+
+
+def _undo_released(watch: Watch, event: e.CompensationReleased) -> None:
+    if event.voluntary:
+        watch.g["undo_released"] += 1
+        watch.g["undo_burned"] += watch.g["undo_released"] > _next_retry(watch).max_releases
+    _tries_left(watch)
+
+
+def _tries_left(watch: Watch) -> None:
+    left = watch.g["undo_burned"] < _next_retry(watch).max_attempts
+    watch.require(left, "S19", "an undo is tried again with no try left")
+
+
+def _next_retry(watch: Watch) -> Any:
+    index = max(watch.owed.bit_length() - 1, 0)
+    undo = watch.spec.phases[index].undo
+    return watch.spec.retry if undo is None else undo.retry
+
+
+def _compensated(watch: Watch, _: e.Compensated) -> None:
+    watch.require(watch.owed == 0, "S13", "compensated, but something is not undone")
+
+
+_RULES: dict[type, Rule] = {
+    e.Submitted: _submitted,
+    e.DependencySettled: _settled,
+    e.Scheduled: _scheduled,
+    e.Started: _started,
+    e.PhaseStarted: _phase_started,
+    e.PhaseCompleted: _phase_completed,
+    e.CancelRequested: _cancel_requested,
+    e.RetryScheduled: _retried,
+    e.Released: _released,
+    e.Completed: _completed,
+    e.Failed: _ended_badly,
+    e.Cancelled: _ended_badly,
+    e.CompensationBegan: _compensation_began,
+    e.Quarantined: _quarantined,
+    e.CompensationClaimed: _token,
+    e.UndoStarted: _undo_started,
+    e.UndoCompleted: _undo_completed,
+    e.CompensationLost: _undo_burned,
+    e.UndoRetryScheduled: _undo_burned,
+    e.CompensationReleased: _undo_released,
+    e.Compensated: _compensated,
+}
