@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve as replace
 
+from parcae.commands import Result
 from parcae.events import (
     Cancelled,
     CompensationBegan,
@@ -22,6 +23,7 @@ from parcae_specs.story import (
     at,
     cancel,
     claim,
+    confirm,
     done,
     fail,
     given,
@@ -203,6 +205,16 @@ def test_a_release_keeps_the_place_and_burns_nothing_up_to_its_bound() -> None:
 
 
 def test_s9_a_release_after_a_cancel_request_ends_the_job() -> None:
-    given(submit("a"), claim(), start("a"), cancel()).when(release()).then(
-        like(Cancelled, interrupted="a", burned_by=None)
-    )
+    story = given(submit("a"), claim(), start("a"), cancel()).when(release())
+    story.then(like(Cancelled, interrupted="a", burned_by=None))
+    story.when(release()).then()
+
+
+def test_s25_every_result_that_gives_the_lease_up_is_known_again() -> None:
+    asked = (submit("a"), claim(), start("a"), cancel())
+    confirmed: tuple[Result, ...] = (fail(), release(), confirm())
+    for result in confirmed:
+        given(*asked).when(result, at(99), result).then()
+    unasked = (submit("a", retry=replace(ONCE, max_releases=0)), claim(), start("a"))
+    for result in (fail(), release(), done("a")):
+        given(*unasked).when(result, at(99), result).then()

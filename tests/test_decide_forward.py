@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve as replace
 
+from parcae.commands import CompletePhase
 from parcae.errors import LeaseLost, Reason
 from parcae.events import (
     Cancelled,
@@ -16,7 +17,7 @@ from parcae.events import (
 )
 from parcae.spec import Timing
 from parcae.state import PhaseStatus
-from parcae.values import MAX_BLOB, Status, seconds
+from parcae.values import MAX_BLOB, Blob, Status, Token, seconds
 from parcae_specs.story import (
     Story,
     at,
@@ -144,24 +145,33 @@ def test_s4_the_result_of_a_fenced_off_worker_is_evidence_once_a_token() -> None
     story.when(done("a", 7)).refused(Reason.UNKNOWN_TOKEN)
 
 
+def sized(size: int) -> CompletePhase:
+    """The result of phase a, of so many bytes."""
+    ref = Blob("result/a", size, "00" * 32)
+    return CompletePhase(token=Token(1), phase="a", result=ref)
+
+
 def test_a_result_that_is_too_large_is_refused_and_as_evidence_left_out() -> None:
-    command = done("a", result=b"1")
-    assert command.result is not None
-    command = replace(command, result=replace(command.result, size=MAX_BLOB + 1))
-    story = given(submit("a"), claim(), start("a"))
-    story.when(command).refused(Reason.TOO_LARGE)
-    story.when(release(), command).then(like(LateResultRecorded, result=None))
+    huge, fits = sized(MAX_BLOB + 1), sized(MAX_BLOB)
+    held = (submit("a"), claim(), start("a"))
+    given(*held).when(huge).refused(Reason.TOO_LARGE)
+    given(*held).when(fits).then(PhaseCompleted, Completed)
+    given(*held, release()).when(huge).then(like(LateResultRecorded, result=None))
+    late = Blob("late/1", MAX_BLOB, "00" * 32)
+    given(*held, release()).when(fits).then(like(LateResultRecorded, result=late))
 
 
 def test_a_phase_that_raised_has_not_happened_one_that_was_cut_off_may_have() -> None:
-    story = given(submit("a~"), claim(), start("a"), fail())
-    assert not story.job.phases[0].maybe
-    story.when(at(1), claim(), start("a", 2), release(2))
-    assert story.job.phases[0].maybe
-    story.when(claim(), start("a", 3), fail(3))
-    assert story.job.phases[0].maybe
-    story.when(at(3), claim(), start("a", 4), done("a", 4))
-    assert not story.job.phases[0].maybe
+    story = given(submit("a~"), claim(), start("a"))
+    maybe = []
+    for steps in (
+        (fail(),),
+        (at(1), claim(), start("a", 2), release(2)),
+        (claim(), start("a", 3), fail(3)),
+        (at(3), claim(), start("a", 4), done("a", 4)),
+    ):
+        maybe.append(story.when(*steps).job.phases[0].maybe)
+    assert maybe == [False, True, True, False]
     assert story.job.phases[0].status is PhaseStatus.COMPLETED
 
 
