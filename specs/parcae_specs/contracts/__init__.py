@@ -1,0 +1,25 @@
+"""The conformance kit: what a store or a clock must do to be one, as tests to inherit.
+
+With no test file at all: ``pytest -p parcae_specs.plugin --parcae-store mypackage:make_store``.
+"""
+
+from __future__ import annotations
+
+from parcae_specs.contracts.atomic import Atomic
+from parcae_specs.contracts.bus import Bus
+from parcae_specs.contracts.clocks import ClockContract
+from parcae_specs.contracts.lasting import Lasting
+from parcae_specs.contracts.reading import Reading
+from parcae_specs.contracts.rows import Rows
+from parcae_specs.contracts.selections import Selections
+from parcae_specs.contracts.subject import Capability, Subject, found
+from parcae_specs.contracts.walk import Walk
+
+__all__ = ["Capability", "ClockContract", "StoreContract", "Subject", "found"]
+
+
+class StoreContract(Atomic, Rows, Selections, Reading, Bus, Lasting, Walk):
+    """Every numbered requirement of :class:`parcae.ports.Store` and of its bus.
+
+    Inherit, and set ``subject``.
+    """
