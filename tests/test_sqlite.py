@@ -361,6 +361,25 @@ def test_when_the_file_stays_locked_the_callers_are_told_and_service_resumes(pat
     on(SqliteStore(path, busy_timeout=0.1), scenario)
 
 
+def test_when_a_look_for_commits_fails_the_next_ones_still_notice_them(
+    path: Path, fragile: type[Fragile]
+) -> None:
+    async def scenario(driver: Driver) -> None:
+        other = Driver(SqliteStore(path))
+        broken = [failure("disk I/O error", sqlite3.SQLITE_IOERR)]
+        fragile.refuse = staticmethod(
+            lambda sql: broken.pop() if "data_version" in sql and broken else None
+        )
+        mark = driver.store.mark()
+        while broken:  # noqa: ASYNC110 - until it has failed
+            await asyncio.sleep(0)
+        await other.submit()
+        assert await driver.store.wait(mark) > mark
+        await other.store.close()
+
+    on(SqliteStore(path, connect=fragile.open), scenario)
+
+
 def test_switching_to_the_log_is_tried_again_while_others_are_in_the_way(
     path: Path, fragile: type[Fragile]
 ) -> None:

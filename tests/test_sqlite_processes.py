@@ -46,16 +46,16 @@ def test_sixteen_processes_that_make_the_file_at_once_all_open_it(path: Path) ->
     assert answers == [{}] * 16
 
 
-def test_of_eight_processes_that_claim_one_job_exactly_one_gets_it(path: Path) -> None:
+def test_of_five_processes_that_claim_one_job_exactly_one_gets_it(path: Path) -> None:
     """S3."""
     asyncio.run(submitted(path, 1))
-    answers = together([started("claim", path, f"w{i}") for i in range(8)])
-    assert sorted(answers) == [[]] * 7 + [[1]]
+    answers = together([started("claim", path, f"w{i}") for i in range(5)])
+    assert sorted(answers) == [[]] * 4 + [[1]]
 
 
-def test_eight_processes_that_submit_under_one_key_admit_one_job(path: Path) -> None:
+def test_five_processes_that_submit_under_one_key_admit_one_job(path: Path) -> None:
     """S17."""
-    answers = together([started("submit-once", path, "k") for _ in range(8)])
+    answers = together([started("submit-once", path, "k") for _ in range(5)])
     assert len(set(answers)) == 1
     faults, counted, log = asyncio.run(audited(path))
     assert (faults, counted, len(log)) == ((), {Status.SCHEDULED: 1}, 2)  # type: ignore[arg-type]
@@ -73,15 +73,21 @@ def test_a_process_that_dies_in_mid_transaction_leaves_nothing_of_it(path: Path)
 
 
 def test_of_two_processes_that_write_all_the_time_each_gets_its_share(path: Path) -> None:
-    """L7: left alone, SQLite lets one of them starve."""
-    counts = together([started("hammer", path, HAMMERING, 4) for _ in range(2)])
+    """L7."""
+    counts = together([started("hammer", path, HAMMERING) for _ in range(2)])
     assert min(counts) >= 0.4 * sum(counts), counts
     assert asyncio.run(audited(path))[0] == ()
 
 
+def test_left_to_sqlite_alone_one_of_two_processes_starves(path: Path) -> None:
+    """The control of the test above: without turns it must fail, and by far."""
+    counts = together([started("hammer", path, HAMMERING, "without turns") for _ in range(2)])
+    assert min(counts) < 0.3 * sum(counts), counts
+
+
 def test_of_eight_processes_that_write_all_the_time_none_starves(path: Path) -> None:
-    counts = together([started("hammer", path, HAMMERING, 4) for _ in range(8)])
-    assert min(counts) >= 0.06 * sum(counts), counts
+    counts = together([started("hammer", path, HAMMERING) for _ in range(8)])
+    assert min(counts) >= 0.04 * sum(counts), counts
 
 
 def test_a_commit_of_another_process_is_noticed_within_a_tenth_of_a_second(path: Path) -> None:
@@ -162,6 +168,29 @@ def test_turns_alternate_and_nobody_waits_longer_than_its_patience(path: Path) -
     theirs.close()
     with mine.turn() as closed:
         assert not closed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_fork_keeps_no_turn_from_others_though_its_parent_dies(path: Path) -> None:
+    """A lock belongs to whoever has the file open: a fork that lives on would keep it."""
+    (said, say), (held, hold) = os.pipe(), os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        with Turnstile(str(path), 1).turn():
+            if os.fork() == 0:
+                os.close(hold)
+                os.write(say, b"alive")
+                # Until this test has ended.
+                os.read(held, 1)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert os.read(said, 5) == b"alive"
+    with Turnstile(str(path), 0.1).turn() as had:
+        assert had
+    for end in (said, say, held, hold):
+        os.close(end)
 
 
 def test_in_a_folder_where_no_file_can_be_made_nobody_takes_turns(tmp_path: Path) -> None:

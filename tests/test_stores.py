@@ -578,6 +578,7 @@ def test_a_closed_store_is_unavailable_and_closes_only_once(run: Run) -> None:
         for call in (
             other.transact(Named(), lambda _: ()),
             other.fetch(JobId("x")),
+            other.wait(0),
             other.count(Query()),
             other.audit(),
         ):

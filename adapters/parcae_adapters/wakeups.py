@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
+from parcae.errors import Unavailable
 from parcae.ports import Clock
 from parcae.values import Instant, JobId
 
@@ -84,7 +85,7 @@ class Wakeups:
             self._for_all = max(self._for_all, self._ended.popitem(last=False)[1])
 
     def close(self) -> None:
-        """Wake everybody; from now on nobody waits for a commit."""
+        """Wake everybody; from now on nobody can wait for a commit."""
         with self._lock:
             self._open = False
         self.notify()
@@ -92,10 +93,16 @@ class Wakeups:
     async def wait(
         self, mark: int, until: Instant | None = None, job_id: JobId | None = None
     ) -> int:
-        """Return once there were more commits than ``mark``, or at ``until`` by the clock."""
+        """Return once there were more commits than ``mark``, or at ``until`` by the clock.
+
+        Raises:
+            Unavailable: the store was closed before.
+        """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
-            passed = self._news(job_id) > mark or not self._open
+            if not self._open:
+                raise Unavailable("the store is closed")
+            passed = self._news(job_id) > mark
             if not passed:
                 self._waiting.setdefault(job_id, set()).add(future)
         if passed:

@@ -93,20 +93,30 @@ async def submit_once(path: str, key: str) -> object:
     return job
 
 
-async def hammer(path: str, lasting: str, at_once: str) -> object:
-    """Always want to write, for some seconds, with so many callers; how often it was granted."""
+async def hammer(path: str, lasting: str, *fairness: str) -> object:
+    """Always want to write, for some seconds; how often it was granted.
+
+    Each transaction takes some milliseconds, as on a slow disk, so that it is the lock that all
+    wait for, and not the processor.
+    """
     store = SqliteStore(path, durability="normal")
+    if fairness == ("without turns",):
+        store._writer._turnstile.close()
     driver = Driver(store)
-    jobs = [await driver.submit() for _ in range(int(at_once))]
+    jobs = [await driver.submit() for _ in range(4)]
     _go()
     until = time.monotonic() + float(lasting)
 
     async def caller(job: JobId) -> int:
         commits = 0
         while time.monotonic() < until:
-            await driver.tell(job, c.Annotate(by="", note=str(commits)))
+            await store.transact(Named(ids=(job,)), slowly)
             commits += 1
         return commits
+
+    def slowly(view: View) -> Sequence[Change]:
+        time.sleep(0.001)
+        return [handle(view, job, c.Annotate(by="", note="")) for job in view.jobs]
 
     commits = sum(await asyncio.gather(*map(caller, jobs)))
     await store.close()

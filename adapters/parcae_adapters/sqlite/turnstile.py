@@ -11,10 +11,14 @@ import contextlib
 import os
 import random
 import time
+import weakref
 from collections.abc import Iterator
 
 with contextlib.suppress(ImportError):
     import fcntl
+
+MOST_PATIENCE = 2.0
+"""Seconds. Turns are short: who does not give way in that time is stuck, and fairness with it."""
 
 SHORTEST, LONGEST = 0.000_05, 0.002
 """Seconds between two looks at a lock that somebody else has."""
@@ -24,8 +28,11 @@ class Turnstile:
     """Two locked files beside the database."""
 
     def __init__(self, path: str, patience: float) -> None:
-        """Turns at ``path``; after ``patience`` seconds of waiting one goes on without."""
-        self._patience = patience
+        """Turns at ``path``; after ``patience`` seconds of waiting one goes on without.
+
+        They last for this process alone: a fork has none, so that it keeps no turn from others.
+        """
+        self._patience = min(patience, MOST_PATIENCE)
         self._files: list[int] = []
         if "fcntl" not in globals():
             # Where there is no flock, nobody takes turns.
@@ -37,6 +44,7 @@ class Turnstile:
         except OSError:
             # In a folder where no file can be made, nobody takes turns.
             self.close()
+        _ALL.add(self)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[bool]:
@@ -61,6 +69,18 @@ class Turnstile:
         files, self._files = self._files, []
         for file in files:
             os.close(file)
+
+
+_ALL: weakref.WeakSet[Turnstile] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for turnstile in tuple(_ALL):
+        turnstile.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_all)
 
 
 def _lock(file: int, deadline: float) -> bool:

@@ -143,12 +143,14 @@ class Writer:
 
     def _look_around(self) -> None:
         """Whether another process has committed."""
-        try:
-            if self._connection is not None and self._session.changed():
-                self._notify(None)
-        except sqlite3.Error:
-            # Whoever transacts next is told what is the matter.
-            self._disconnect()
+        # Whatever is the matter, whoever transacts next is told.
+        with contextlib.suppress(ParcaeError):
+            try:
+                _, session = self._connect()
+                if session.changed():
+                    self._notify(None)
+            except sqlite3.Error:
+                self._disconnect()
 
     def _serve(self, group: Sequence[Request]) -> list[Outcome]:
         """The outcome of each: in one commit if SQLite takes it, else each in its own."""
