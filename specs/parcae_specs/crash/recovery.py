@@ -1,0 +1,83 @@
+"""What is done after a crash: look, reconcile, and bring everything that is left to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from parcae import commands as c
+from parcae.answers import Granted
+from parcae.engine import Engine
+from parcae.fsck import fsck
+from parcae.ports import Query, Store
+from parcae.state import Compensating, Pending, Stored
+from parcae.values import Status, WorkerId
+from parcae_adapters.clock import ManualClock
+from parcae_specs.crash.contents import contents
+
+KINDS = frozenset({"crash"})
+OUTAGE = timedelta(hours=1)
+"""How long nobody was there: every lease has expired, every wait is over."""
+ROUNDS = 20
+"""Of claims and reconciliations; whatever is left after so many will never end."""
+
+
+async def recover(store: Store, clock: ManualClock) -> Sequence[str]:
+    """Come back after an outage; what is wrong, one sentence each."""
+    wrong = [f"fsck: {one}" for one in (await fsck(store)).findings]
+    clock.advance(OUTAGE)
+    engine = Engine(store)
+    while await engine.reconcile():
+        pass
+    before = await contents(store)
+    if await engine.reconcile() or await contents(store) != before:
+        wrong.append("S20: the second reconcile did something")
+    wrong += [f"L1: {one}" for one in await _finish(engine, clock)]
+    return [*wrong, *(f"fsck in the end: {one}" for one in (await fsck(store)).findings)]
+
+
+async def _finish(engine: Engine, clock: ManualClock) -> Sequence[str]:
+    """Work until nothing is left; what never ends."""
+    left: list[Stored] = []
+    for number in range(ROUNDS):
+        page = await engine.find(Query(limit=1_000))
+        left = [one for one in page.jobs if not one.job.status.is_terminal]
+        if not left:
+            break
+        for one in left:
+            await _settle(engine, one)
+        worker = WorkerId("heir")
+        for granted in await engine.claim(worker, KINDS, request=f"{number}", limit=100):
+            await _work(engine, granted)
+        clock.advance(OUTAGE)
+        await engine.reconcile()
+    return [f"job {one.job.id} is left {one.job.status}, for ever" for one in left]
+
+
+async def _settle(engine: Engine, stored: Stored) -> None:
+    """Tell a job that waits for others that they are gone."""
+    state = stored.job.state
+    if isinstance(state, Pending):
+        for parent in state.unsettled:
+            told = c.SettleDependency(parent=parent, outcome=Status.CANCELLED)
+            await engine.command(stored.job.id, told)
+
+
+async def _work(engine: Engine, granted: Granted) -> None:
+    """Do all that one lease is good for."""
+    for command in _steps(granted):
+        await engine.command(granted.job.id, command)
+
+
+def _steps(granted: Granted) -> Iterator[c.Command]:
+    job, token = granted.job, granted.lease.token
+    if isinstance(job.state, Compensating):
+        for undo in job.undos:
+            if undo.status != "done":
+                yield c.StartUndo(token=token, phase=undo.phase)
+                yield c.CompleteUndo(token=token, phase=undo.phase)
+        return
+    for spec, phase in zip(job.spec.phases, job.phases, strict=True):
+        if phase.status != "completed":
+            yield c.StartPhase(token=token, phase=spec.name)
+            yield c.CompletePhase(token=token, phase=spec.name)
