@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from parcae_specs.crash import report, strace
 from parcae_specs.crash.contents import Contents
-from parcae_specs.crash.model import MODELS, situations
 from parcae_specs.crash.points import every, sample
-from parcae_specs.crash.port import Survived, crash
+from parcae_specs.crash.port import at_the_port
 from parcae_specs.crash.power import Losses, lose
-from parcae_specs.crash.scenes import OnSqlite, in_memory
 from parcae_specs.crash.script import CALLS, versions
 from parcae_specs.crash.strace import READS, WRITES
 from parcae_specs.crash.strikes import Struck, fail, kill, undisturbed
@@ -23,8 +23,6 @@ from parcae_specs.crash.troubles import Troubled, disk_full, storm, torn_tail
 from parcae_specs.crash.victim import Durability
 
 PAGE = Path("specs/crash-points.md")
-SHARE = 5
-"""Of so many points in memory one is run on SQLite."""
 EVERYWHERE = 10**9
 
 
@@ -55,8 +53,17 @@ def main() -> int:
 def _parts(
     folder: Path, held: Sequence[Contents], given: argparse.Namespace
 ) -> Iterator[tuple[str, Sequence[str]]]:
-    survived = asyncio.run(_port(folder, given.port))
-    yield report.port(survived), [why for *_, one in survived for why in one.wrong]
+    # What calls the store in memory keeps one core busy, what waits for strace the other.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        survived = other.submit(at_the_port, folder, given.port)
+        yield from _parts_on_disk(folder, held, given)
+        rows = survived.result()
+    yield report.port(rows), [why for *_, one in rows for why in one.wrong]
+
+
+def _parts_on_disk(
+    folder: Path, held: Sequence[Contents], given: argparse.Namespace
+) -> Iterator[tuple[str, Sequence[str]]]:
     troubles = {name: asyncio.run(_trouble(folder, name, held, given.seed)) for name in TROUBLES}
     yield report.troubles(troubles), [why for one in troubles.values() for why in one.wrong]
     why_not = strace.missing()
@@ -67,24 +74,6 @@ def _parts(
     yield report.power(losses), _too_much(losses)
     struck = _strike(folder, held, given.calls or EVERYWHERE, given.seed)
     yield report.calls(CALLS, struck), [why for one in struck.values() for why in one.wrong]
-
-
-async def _port(folder: Path, points: int) -> Sequence[tuple[str, str, int, Survived]]:
-    """The models one after the other, until there were so many points in memory."""
-    found: list[tuple[str, str, int, Survived]] = []
-    sqlite = OnSqlite(folder / "port.db")
-    left = points
-    for name, admission in MODELS.items():
-        if left <= 0:
-            break
-        states = list(situations(admission, EVERYWHERE))
-        memory = await crash(states, in_memory, limit=left)
-        found.append(("memory", name, len(states), memory))
-        file = await crash(states, sqlite.scene, every=SHARE, limit=left // SHARE, apart=True)
-        found.append(("SQLite", name, len(states), file))
-        left -= memory.points
-    await sqlite.close()
-    return found
 
 
 TROUBLES = (

@@ -6,10 +6,12 @@ had, and nothing happens twice (S25); and what did not commit left nothing behin
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import cast
 
 from attrs import field, frozen
@@ -18,10 +20,22 @@ from parcae.engine import Engine
 from parcae.errors import ParcaeError
 from parcae.ports import Store
 from parcae_specs.crash.calls import Again, Call, calls, fits, said
-from parcae_specs.crash.model import Situation
-from parcae_specs.crash.scenes import Died, MakeScene, Moment, Mortal, Scene, State, in_memory
+from parcae_specs.crash.model import MODELS, Situation, situations
+from parcae_specs.crash.scenes import (
+    Died,
+    MakeScene,
+    Moment,
+    Mortal,
+    OnSqlite,
+    Scene,
+    State,
+    in_memory,
+)
 
 OUTAGE = timedelta(hours=1)
+SHARE = 5
+"""Of so many points in memory one is run on SQLite."""
+EVERYWHERE = 10**9
 
 
 @frozen
@@ -75,6 +89,31 @@ async def crash(
                 if apart:
                     told = await _told(next(numbers), situation, call)
     return Survived(by_call.total(), by_call, taken, wrong)
+
+
+Row = tuple[str, str, int, Survived]
+"""What came of the crashes in a store, of a model, with so many states."""
+
+
+def at_the_port(folder: Path, points: int) -> Sequence[Row]:
+    """Crash in the models one after the other, until it was so often in memory."""
+    return asyncio.run(_at_the_port(folder, points))
+
+
+async def _at_the_port(folder: Path, points: int) -> Sequence[Row]:
+    found: list[Row] = []
+    sqlite = OnSqlite(folder / "port.db")
+    for name, admission in MODELS.items():
+        left = points - sum(one.points for store, *_, one in found if store == "memory")
+        if left > 0:
+            states = list(situations(admission, EVERYWHERE))
+            memory = await crash(states, in_memory, limit=left)
+            share = left // SHARE
+            file = await crash(states, sqlite.scene, every=SHARE, limit=share, apart=True)
+            found.append(("memory", name, len(states), memory))
+            found.append(("SQLite", name, len(states), file))
+    await sqlite.close()
+    return found
 
 
 @frozen

@@ -8,6 +8,7 @@ from parcae_specs.crash.port import Survived
 from parcae_specs.crash.power import Losses
 from parcae_specs.crash.strikes import Struck
 from parcae_specs.crash.troubles import Troubled
+from parcae_specs.crash.victim import CHECKPOINT
 
 HEAD = """# Crash points
 
@@ -57,6 +58,8 @@ synced. Each is opened by the store and compared with what it held after each ca
 NORMAL = """\
 `full` may lose nothing; `normal` no more than the last of it, without damage: by how many answered
 calls an image lacks, so many images: {spread}.
+That is what came since SQLite last carried its log over into the file, every {pages} pages here; a
+store does so every 1000 pages, and may lose as much more.
 `off` is what no store offers: it has to lose and to damage, or the images would show nothing.
 """
 
@@ -102,7 +105,7 @@ def power(rows: Mapping[str, Losses]) -> str:
 def _normal(rows: Mapping[str, Losses]) -> str:
     found = rows["normal"].lost
     spread = ", ".join(f"{lost}: {found[lost]}" for lost in sorted(found))
-    return NORMAL.format(spread=spread)
+    return NORMAL.format(spread=spread, pages=CHECKPOINT)
 
 
 def troubles(rows: Mapping[str, Troubled]) -> str:
