@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from parcae import answers as a
 from parcae import commands as c
 from parcae import handle as rules
 from parcae.change import Change, Key, View
+from parcae.errors import Reason, Rejected, Superseded
 from parcae.handle import Idempotency
-from parcae.ports import Claimable, Committed, Named, Overdue, Selection, Store
+from parcae.ports import Claimable, Committed, Named, Overdue, Query, Selection, Store
 from parcae.spec import PhaseSpec, Spec
 from parcae.values import Blob, JobId, WorkerId, blob, seconds
 
@@ -93,3 +94,22 @@ class Driver:
 def result(phase: str, data: bytes = b"{}") -> Blob:
     """The reference under which a phase's result is kept."""
     return blob(f"result/{phase}", data)
+
+
+async def everything(store: Store) -> list[object]:
+    """All that can be asked of it."""
+    jobs = (await store.find(Query())).jobs
+    blobs = [await store.blobs(one.job.id, ["payload", "result/only"]) for one in jobs]
+    return [jobs, blobs, await store.log(), await store.count(Query()), await store.next_due()]
+
+
+async def refused(driver: Driver, doing: Awaitable[object], reason: Reason) -> None:
+    """It is refused for that reason, and everything is as it was (S18)."""
+    before = await everything(driver.store)
+    found: object = None
+    try:
+        await doing
+    except (Rejected, Superseded) as refusal:
+        found = refusal.reason
+    assert found is reason, f"expected a refusal for {reason}, got {found}"
+    assert await everything(driver.store) == before
