@@ -11,7 +11,7 @@ from parcae import events as e
 from parcae.assess import difference, stray_liveness, tell
 from parcae.lifecycle import EVENTS as KINDS
 from parcae.state import Liveness
-from parcae.values import Cause, Token, Version
+from parcae.values import Cause, Place, Token, Version
 from parcae_specs.golden import EVENTS
 from parcae_specs.story import at, cancel, claim, given, renew, submit
 
@@ -77,3 +77,39 @@ def test_a_liveness_belongs_to_the_lease_beside_it() -> None:
     assert stray_liveness(ended, None) is None
     stray = Liveness(token=Token(1), expires_at=at(1), renewed_at=at(0))
     assert stray_liveness(ended, stray) == "liveness of token 1, but no lease"
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (EVENTS[0], "A job of kind k was admitted."),
+        (
+            EVENTS[1],
+            "A job of kind archive was admitted to retry job o (undo), taking over digest, pack.",
+        ),
+        (e.Annotated(at=at(0), by="ops", note="ok"), "ops noted: ok"),
+        (e.Annotated(at=at(0), by="", note="ok"), "Somebody noted: ok"),
+        (
+            e.Released(at=at(0), voluntary=False),
+            "Its worker reported after its lease had run out, and so gave the job back.",
+        ),
+        (
+            e.CompensationReleased(at=at(0), voluntary=False),
+            "Its worker reported an undo too late, and so gave the job back.",
+        ),
+        (
+            e.Released(at=at(0), voluntary=True, interrupted="pack"),
+            "Its worker shut down and gave it back in phase pack, which may have happened.",
+        ),
+        (
+            e.RetryScheduled(
+                at=at(0), run_at=at(5), place=Place(1), cause=Cause.LEASE_LOST, interrupted="pack"
+            ),
+            "Its worker was lost in phase pack, which may have happened: "
+            "to be tried again at 2026-01-01 00:00:05 UTC or later.",
+        ),
+        (e.Completed(at=at(0)), "All phases were done: completed."),
+    ],
+)
+def test_some_sentences_in_full(event: e.Event, told: str) -> None:
+    assert tell(event) == told

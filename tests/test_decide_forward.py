@@ -163,14 +163,13 @@ def test_a_result_that_is_too_large_is_refused_and_as_evidence_left_out() -> Non
 
 def test_a_phase_that_raised_has_not_happened_one_that_was_cut_off_may_have() -> None:
     story = given(submit("a~"), claim(), start("a"))
-    maybe = []
-    for steps in (
+    attempts = (
         (fail(),),
         (at(1), claim(), start("a", 2), release(2)),
         (claim(), start("a", 3), fail(3)),
         (at(3), claim(), start("a", 4), done("a", 4)),
-    ):
-        maybe.append(story.when(*steps).job.phases[0].maybe)
+    )
+    maybe = [story.when(*steps).job.phases[0].maybe for steps in attempts]
     assert maybe == [False, True, True, False]
     assert story.job.phases[0].status is PhaseStatus.COMPLETED
 

@@ -21,6 +21,7 @@ from parcae.timing import next_due
 from parcae.values import JobId, Status, WorkerId
 from parcae_specs import invariants
 from parcae_specs.invariants.edges import repeated
+from parcae_specs.invariants.history import outstanding
 from parcae_specs.story import (
     START,
     Edge,
@@ -225,10 +226,14 @@ class World:
             command = resubmission(origin, mode, job_id=fresh, seed=which)
         except Rejected:
             return
+        fence = outstanding(self.story.history)
         self.story = Story(fresh)
         self.stories.append(self.story)
         self.tokens.clear()
         self.put(4, command, self.story)
+        if self.story.stored is not None and fence is not None and fence > self.story.now:
+            known = outstanding(self.story.history)
+            assert known == fence, f"S29: the origin's fence {fence}, but {known} in its retry"
 
 
 def shifted(value: Any, by: timedelta) -> Any:

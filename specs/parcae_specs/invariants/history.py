@@ -151,21 +151,37 @@ def _burns(event: Event) -> bool:
 def no_overlap(_: JobId, history: History, __: Job | None) -> str | None:
     """S29: nothing is claimed before a lease that was fenced off has expired, unless forced.
 
-    Once it has expired by the clock of one claim it has for good, even if the clock then goes back.
+    Once it has expired by the clock of a claim or an end it has for good, even if that goes back.
     """
-    fence: datetime | None = None
-    forced = False
+    fence, forced = None, False
     for event in history:
-        if isinstance(event, CLAIMS) and fence is not None and event.at < fence and not forced:
+        early = isinstance(event, CLAIMS) and fence is not None and event.at < fence
+        if early and not forced:
             return f"{type(event).__name__} at {event.at}, before the fence at {fence}"
-        if isinstance(event, CLAIMS) and fence is not None and event.at >= fence:
-            fence, forced = None, False
-        forced = forced or getattr(event, "overlap", False)
-        if isinstance(event, e.CancelRequested):
-            forced = forced or event.request.force
-        found: datetime | None = getattr(event, "fence", None)
-        fence = found if fence is None or (found is not None and found > fence) else fence
+        fence, forced = _fence_after(event, fence, forced)
     return None
+
+
+def outstanding(history: History) -> datetime | None:
+    """The latest expiry of a fenced-off lease that no claim has waited for yet (S29)."""
+    fence, forced = None, False
+    for event in history:
+        fence, forced = _fence_after(event, fence, forced)
+    return fence
+
+
+def _fence_after(
+    event: Event, fence: datetime | None, forced: bool
+) -> tuple[datetime | None, bool]:
+    moves = isinstance(event, (*CLAIMS, *GIVES_UP)) or type(event) in ENDS
+    if moves and fence is not None and event.at >= fence:
+        fence, forced = None, False
+    forced = forced or getattr(event, "overlap", False)
+    if isinstance(event, e.CancelRequested):
+        forced = forced or event.request.force
+    found: datetime | None = getattr(event, "fence", None)
+    later = max((one for one in (fence, found) if one is not None), default=None)
+    return later, forced
 
 
 HISTORY: Mapping[str, Check] = {
