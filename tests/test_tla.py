@@ -46,6 +46,8 @@ def comparisons(found: Tools) -> tuple[Comparison, ...]:
     return tuple(compare(SMALL, found))
 
 
+# Some fifteen seconds alone; on a machine that is busy with other things, much longer.
+@pytest.mark.timeout(400)
 def test_s2_s26_every_edge_of_either_is_an_edge_of_the_other(
     comparisons: tuple[Comparison, ...],
 ) -> None:

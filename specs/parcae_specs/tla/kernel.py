@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 
 from attrs import evolve as replace
 from attrs import frozen
@@ -84,17 +84,23 @@ def first(model: Model) -> World:
     return World(Stored(job=change.job), START)
 
 
-def labels(model: Model, world: World) -> Iterator[Label]:
+def labels(model: Model, world: World) -> tuple[Label, ...]:
     """What is put to ``world``: each command of the model, with each token that is remembered."""
-    job, offered = world.stored.job, model.offered
-    yield from (Label(name, 0, 0) for name in BARE if name in offered)
-    if job.token and "reclaim" in offered:
-        yield Label("reclaim", 1, 0)
-    for age in AGES[: job.token]:
-        yield from (Label(name, age, 0) for name in HELD if name in offered)
-        for name in PHASED:
-            if name in offered:
-                yield from (Label(name, age, 1 + i) for i in range(len(job.phases)))
+    return _labels(model.offered, len(model.undo), min(world.stored.job.token, len(AGES)))
+
+
+@cache
+def _labels(offered: tuple[str, ...], phases: int, tokens: int) -> tuple[Label, ...]:
+    bare = [Label(name, 0, 0) for name in BARE]
+    again = [Label("reclaim", 1, 0)] if tokens else []
+    held = [Label(name, age, 0) for age in AGES[:tokens] for name in HELD]
+    phased = [
+        Label(name, age, phase)
+        for age in AGES[:tokens]
+        for name in PHASED
+        for phase in range(1, phases + 1)
+    ]
+    return tuple(one for one in (*bare, *again, *held, *phased) if one.name in offered)
 
 
 def step(world: World, label: Label) -> tuple[Outcome, World]:
@@ -109,8 +115,10 @@ def step(world: World, label: Label) -> tuple[Outcome, World]:
         return Outcome("lease lost" if lost else "refused"), world
     assert change.job is not None
     events = tuple(type(event).__name__ for event in change.events)
-    after = World(Stored(job=change.job, liveness=change.liveness), world.now)
-    return Outcome(_told(label, change.answer), events), after
+    outcome = Outcome(_told(label, change.answer), events)
+    if change.job is world.stored.job and change.liveness == world.stored.liveness:
+        return outcome, world
+    return outcome, World(Stored(job=change.job, liveness=change.liveness), world.now)
 
 
 def _told(label: Label, answer: a.Answer) -> str:
