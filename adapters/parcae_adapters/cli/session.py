@@ -89,7 +89,7 @@ class Session:
         # The driver is loaded only where it is needed.
         from parcae_adapters.sqlite import SqliteStore
 
-        store = SqliteStore(self.db)
+        store = SqliteStore(self.db, create=create)
         try:
             yield Engine(store)
         finally:

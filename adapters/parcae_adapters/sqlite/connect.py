@@ -21,6 +21,8 @@ Connect = Callable[[str], sqlite3.Connection]
 
 Durability = Literal["full", "normal"]
 
+OURS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'parcae_jobs'"
+
 
 def connect(path: str) -> sqlite3.Connection:
     """A plain connection."""
@@ -65,6 +67,24 @@ class File:
             connection.close()
             raise
         return connection
+
+    def require_tables(self) -> None:
+        """Refuse a file that is not there, or has no tables of ours, without touching it.
+
+        Raises:
+            Unusable: so it is.
+        """
+        if not Path(self.path).exists():
+            raise Unusable(f"{self.path}: there is no such file")
+        connection = self._open()
+        try:
+            found = connection.execute(OURS).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+        finally:
+            connection.close()
+        if found is None:
+            raise Unusable(f"{self.path}: a database, but Parcae has no jobs in it")
 
     def reader(self) -> sqlite3.Connection:
         """A connection that cannot write."""

@@ -40,6 +40,7 @@ class SqliteStore:
         entropy: Entropy = _chance,
         durability: Durability = "full",
         busy_timeout: float = 10.0,
+        create: bool = True,
         connect: Connect = connect,
     ) -> None:
         """Open the file at ``path``, or make it. Blocks while it does.
@@ -50,11 +51,13 @@ class SqliteStore:
             entropy: where chance comes from: 128 bits a call.
             durability: ``full`` or ``normal``.
             busy_timeout: seconds to wait for other processes that write.
+            create: make the file, and the tables in it, where they are missing.
             connect: makes the connections, where plain ones will not do.
 
         Raises:
             Unusable: the file can be no store: not a database, written by a newer version,
-                read-only, in a folder that is not there, or on a network file system.
+                read-only, in a folder that is not there, or on a network file system; or it is
+                none yet, and may not be made one.
             Unavailable: it stays locked.
             Corrupt: it is damaged.
             ValueError: an argument is not lawful.
@@ -68,6 +71,8 @@ class SqliteStore:
         file = File(
             path=self._path, durability=durability, busy_timeout=busy_timeout, connect=connect
         )
+        if not create:
+            file.require_tables()
         self._writer = Writer(file, self._clock, entropy, self._bus.notify)
         try:
             self._reader = Reader(file)
