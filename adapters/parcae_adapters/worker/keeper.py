@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -47,15 +46,15 @@ class Keeper:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End, once what is under way is done."""
         self._stopping.set()
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
 
     def hold(self, execution: Execution) -> None:
         """Keep the lease of ``execution`` from now on."""
         with self._lock:
-            self._held[execution.job_id] = (execution, time.monotonic() + _renewal(execution))
+            self._held[execution.job_id] = (execution, _monotonic() + _renewal(execution))
 
     def drop(self, execution: Execution) -> None:
         """Do not keep it any more."""
@@ -87,12 +86,12 @@ class Keeper:
         if mark != self._mark:
             await self._look_for_cancels()
             self._mark = mark
-        if time.monotonic() >= self._reconcile_at:
+        if _monotonic() >= self._reconcile_at:
             await self._reconcile()
-            self._reconcile_at = time.monotonic() + self._every
+            self._reconcile_at = _monotonic() + self._every
 
     def _due(self) -> list[Execution]:
-        now = time.monotonic()
+        now = _monotonic()
         with self._lock:
             return [execution for execution, at in self._held.values() if at <= now]
 
@@ -118,8 +117,10 @@ class Keeper:
             self.drop(execution)
             return
         with self._lock:
-            if execution.job_id in self._held:
-                again = time.monotonic() + _renewal(execution)
+            found = self._held.get(execution.job_id)
+            # Meanwhile the job may have come back to this worker, under another lease.
+            if found is not None and found[0] is execution:
+                again = _monotonic() + _renewal(execution)
                 self._held[execution.job_id] = (execution, again)
 
     def _expire(self) -> None:
@@ -153,3 +154,8 @@ class Keeper:
 
 def _renewal(execution: Execution) -> float:
     return execution.job.spec.timing.renewal.total_seconds()
+
+
+def _monotonic() -> float:
+    """The loop's own clock: one for all loops of a process, and virtual in a simulation."""
+    return asyncio.get_running_loop().time()

@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -108,7 +107,7 @@ class Worker:
         finally:
             listener.cancel()
             await self._clean_up()
-            await asyncio.to_thread(self._keeper.stop)
+            await self._keeper.stop()
 
     async def _listen(self) -> None:
         mark = self._engine.store.mark()
@@ -177,10 +176,11 @@ class Worker:
     async def _drain(self) -> None:
         if self._running:
             log.info("worker %s drains %d jobs", self.name, len(self._running))
-        over = time.monotonic() + self.drain.total_seconds()
+        clock = asyncio.get_running_loop().time
+        over = clock() + self.drain.total_seconds()
         hurry = asyncio.create_task(self._hurry.wait())
-        while self._running and not hurry.done() and time.monotonic() < over:
-            left = over - time.monotonic()
+        while self._running and not hurry.done() and clock() < over:
+            left = over - clock()
             waited = {*self._running, hurry}
             await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
