@@ -18,6 +18,8 @@ from parcae_adapters.sqlite.turnstile import Turnstile
 from parcae_specs.contenders import started, together
 from parcae_specs.drive import Driver
 
+pytestmark = pytest.mark.alone
+
 HAMMERING = 1.5
 """Seconds."""
 

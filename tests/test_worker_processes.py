@@ -34,6 +34,8 @@ from parcae import events as e
 from parcae_adapters.sqlite import SqliteStore
 from parcae_adapters.worker import run_worker
 
+pytestmark = pytest.mark.alone
+
 jobs = Jobs()
 SOON = seconds(30)
 SHORT = Timing(lease=seconds(1), renewal=seconds(0.3), attempt=seconds(2))
