@@ -35,7 +35,11 @@ def translated(error: sqlite3.Error, path: str) -> ParcaeError:
         case sqlite3.SQLITE_NOTADB:
             return Unusable(f"{path}: the file is not an SQLite database; choose another")
         case sqlite3.SQLITE_CORRUPT:
-            return Corrupt(f"{path}: the database is damaged ({error}); restore it from a backup")
+            # SQLite gives this code, too, where the disk fails to read.
+            return Corrupt(
+                f"{path}: the database is damaged, or its disk cannot be read ({error}); see the "
+                "system's log, and restore it from a backup"
+            )
         case sqlite3.SQLITE_CONSTRAINT:
             return Conflict(Reason.MOVED_ON, f"{path}: the database refused a change: {error}")
         case _:

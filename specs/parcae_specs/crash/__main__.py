@@ -24,6 +24,8 @@ from parcae_specs.crash.victim import Durability
 
 PAGE = Path("specs/crash-points.md")
 EVERYWHERE = 10**9
+LONGER = 300
+"""Points at which a disk fails for longer, at the most."""
 
 
 def main() -> int:
@@ -119,6 +121,7 @@ def _strike(folder: Path, held: Sequence[Contents], size: int, seed: int) -> dic
     return {
         "SIGKILL": kill(folder, writes, counts, held),
         "EIO": fail(folder, both, counts, held, "EIO"),
+        "EIO, ten in a row": fail(folder, sample(both, LONGER, seed), counts, held, "EIO", 10),
         "ENOSPC": fail(folder, room, counts, held, "ENOSPC"),
     }
 

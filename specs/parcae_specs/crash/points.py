@@ -60,9 +60,12 @@ class Round:
             for one in self.points
         ]
 
-    def inject(self, what: str) -> Sequence[str]:
-        """What strace is to do at the limits."""
-        return [f"{call}:{what}:when={limit}" for call, limit in self.limits.items()]
+    def inject(self, what: str, times: int = 1) -> Sequence[str]:
+        """What strace is to do at the limits, so many times."""
+        return [
+            f"{call}:{what}:when={limit}..{limit + times - 1}"
+            for call, limit in self.limits.items()
+        ]
 
 
 def every(counts: Counts, calls: Sequence[str]) -> Sequence[Point]:

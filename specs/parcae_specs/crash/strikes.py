@@ -16,8 +16,8 @@ from parcae_specs.crash.points import Counts, Point, answers, examine, rounds
 from parcae_specs.crash.victim import Strike
 
 KILL = "signal=SIGKILL"
-TRIES = 6
-"""How often the client of a victim with a failing disk repeats a call."""
+TRIES = 30
+"""How often the client of a victim with a failing disk makes a call, at the most."""
 WIDTH = 16
 """Points in one round, of a call that is made often."""
 
@@ -59,7 +59,7 @@ def kill(
             return [f"it died of itself: {told.error}"]
         return asyncio.run(examine(mine, versions, whole=told.ended))
 
-    return _strike(folder, points, counts, KILL, 1, judge)
+    return _strike(folder, points, counts, judge, KILL)
 
 
 def fail(
@@ -68,8 +68,12 @@ def fail(
     counts: Counts,
     versions: Sequence[Contents],
     error: str,
+    times: int = 1,
 ) -> Struck:
-    """Fail the call at each point: whoever repeats what was not answered gets all of it done."""
+    """Fail the call at each point, and those of its name that follow, so many in all.
+
+    Whoever repeats what was not answered gets all of it done.
+    """
 
     def judge(mine: Path) -> Sequence[str]:
         told = answers(mine)
@@ -77,21 +81,22 @@ def fail(
             return [f"it gave up: {told.error or 'without a word'}"]
         return asyncio.run(examine(mine, versions, whole=True))
 
-    return _strike(folder, points, counts, f"error={error}", TRIES, judge)
+    return _strike(folder, points, counts, judge, f"error={error}", TRIES, times)
 
 
 def _strike(
     folder: Path,
     points: Sequence[Point],
     counts: Counts,
-    what: str,
-    tries: int,
     judge: Callable[[Path], Sequence[str]],
+    what: str,
+    tries: int = 1,
+    times: int = 1,
 ) -> Struck:
     struck: Counter[str] = Counter()
     missed, wrong = 0, list[str]()
     for one in rounds(points, counts, WIDTH):
-        strace.run(folder, one.strikes(tries), inject=one.inject(what))
+        strace.run(folder, one.strikes(tries), inject=one.inject(what, times))
         for point in one.points:
             mine = folder / str(point)
             if what == KILL and answers(mine).ended:
