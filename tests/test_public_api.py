@@ -11,8 +11,8 @@ import parcae
 PUBLIC = """
 Accepted Admitted CancelAnswer CancelOutcome Cause Conflict Context Corrupt Engine Error GiveUp
 Granted Handle Job JobId Jobs LeaseLost Lost OnLost Options Outcome ParcaeError Phase Query Reason
-Reconciled Rejected Report Request Retry RetryMode Saga Spec Status Stopped Superseded Task Timing Token
-Unavailable fsck hours minutes seconds
+Reconciled Rejected Report Request Retry RetryMode Saga Spec Status Stopped Superseded Task Timing
+Token Unavailable fsck hours minutes seconds
 """.split()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 from attrs import evolve as replace
 from attrs import frozen
@@ -85,6 +86,19 @@ class Engine(WorkerEngine):
     Args:
         store: where the jobs are; it has the clock and the chance that all of this needs.
     """
+
+    async def __aenter__(self) -> Self:
+        """The engine itself; its store is closed at the end of the block."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        await self.store.close()
 
     async def submit(
         self,

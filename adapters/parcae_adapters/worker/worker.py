@@ -10,6 +10,8 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
+from types import TracebackType
+from typing import Self
 
 from parcae.answers import Granted
 from parcae.definitions import Jobs
@@ -94,6 +96,23 @@ class Worker:
         self._nudge.set()
         if self._stops > 1:
             self._hurry.set()
+
+    async def __aenter__(self) -> Self:
+        """Work in the background until the end of the block."""
+        self._working = asyncio.create_task(self.run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain; cut short if the block raised."""
+        self.stop()
+        if error is not None:
+            self.stop()
+        await self._working
 
     async def run(self) -> None:
         """Work until :meth:`stop`, then drain. Handlers still alive after that are abandoned."""
