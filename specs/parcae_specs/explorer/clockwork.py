@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from attrs import evolve as replace
 from attrs import frozen
 
+from parcae.events import CancelRequest
 from parcae.state import (
     Compensating,
     Ended,
@@ -23,6 +24,9 @@ from parcae.state import (
 from parcae.values import Instant, Place, Version
 from parcae_specs.explorer.cell import NOW, ZERO, Cell, moved
 
+LONG_AGO = timedelta(seconds=10)
+FIRST = datetime(1, 1, 2, tzinfo=UTC)
+
 
 @frozen(kw_only=True)
 class Scale:
@@ -31,19 +35,19 @@ class Scale:
     Attributes:
         slack: how far any actor's clock may be behind the world's: older instants are all alike.
         retention: for how long an ended job is kept.
-        asleep: no more time passes once something has been overdue for longer than this.
+        asleep: no more time passes once something has been overdue for longer than this;
+            ``None``: it does.
         alone: there is one job only, so it has no place in line to speak of.
     """
 
     slack: timedelta = ZERO
     retention: timedelta = ZERO
-    asleep: timedelta = ZERO
+    asleep: timedelta | None = ZERO
     alone: bool = False
 
-    @property
-    def floor(self) -> Instant:
-        """Before it, an instant that is only compared with the present is simply over."""
-        return NOW - self.slack
+    def oldest(self, now: Instant) -> Instant:
+        """Where time may pass without bound, what is older than this is as old as this."""
+        return FIRST if self.asleep is not None else now - LONG_AGO
 
 
 def dues(job: Job, expires_at: Instant | None) -> Iterator[Instant]:
@@ -142,25 +146,25 @@ def _shifted_lease(lease: Lease, by: timedelta) -> Lease:
     return replace(lease, since=lease.since - by, expires_at=lease.expires_at - by)
 
 
-def settled_times(cell: Cell, scale: Scale) -> Cell:
+def settled_times(cell: Cell, scale: Scale, now: Instant = NOW) -> Cell:
     """The cell without what no later step can tell apart.
 
-    An instant that is only ever compared with the present is as good as the floor once it is
+    An instant that is only ever compared with the present is as good as any other once it is
     past; one that something is counted from is kept, for the order in which things fell due
     matters. Version, progress and the words of a request are the log's, not the world's.
     """
     stored, ghost = cell.stored, cell.ghost
     if stored is None:
         return cell
-    floor = scale.floor
+    floor = now - scale.slack
     job = stored.job
     forward = isinstance(job.state, Pending | Scheduled | Running)
     counted = forward and job.spec.timing.deadline is not None
     job = replace(
         job,
         version=Version(1),
-        submitted_at=job.submitted_at if counted else NOW,
-        state=_settled_state(job, scale),
+        submitted_at=job.submitted_at if counted else now,
+        state=_settled_state(job, scale, now),
         fence=_unless_over(job.fence, floor),
         error=None,
         starts=0,
@@ -180,8 +184,13 @@ def settled_times(cell: Cell, scale: Scale) -> Cell:
     )
     liveness = stored.liveness
     if liveness is not None:
-        liveness = Liveness(token=liveness.token, expires_at=liveness.expires_at, renewed_at=NOW)
+        until = max(liveness.expires_at, scale.oldest(now))
+        liveness = Liveness(token=liveness.token, expires_at=until, renewed_at=now)
     return Cell(stored=Stored(job=job, liveness=liveness), ghost=ghost)
+
+
+def _request(request: CancelRequest, scale: Scale, now: Instant) -> CancelRequest:
+    return replace(request, at=max(request.at, scale.oldest(now)), by="", reason="")
 
 
 def _place(job: Job, scale: Scale) -> Place:
@@ -194,22 +203,23 @@ def _unless_over(at: Instant | None, floor: Instant) -> Instant | None:
     return None if at is None or at <= floor else at
 
 
-def _settled_state(job: Job, scale: Scale) -> State:
-    state, floor = job.state, scale.floor
+def _settled_state(job: Job, scale: Scale, now: Instant) -> State:
+    state, floor = job.state, now - scale.slack
     if isinstance(state, Pending):
         return state
     if isinstance(state, Ended):
         return replace(state, at=max(state.at, floor - scale.retention), cancel=None)
     if isinstance(state, Scheduled):
-        since = NOW if job.spec.timing.stale_after is None else state.since
+        since = now if job.spec.timing.stale_after is None else state.since
         return Scheduled(ready_at=max(state.ready_at, floor), since=since)
     lease = state.lease
     if lease is not None:
-        lease = replace(lease, expires_at=max(lease.expires_at, floor))
-    cancel = None if state.cancel is None else replace(state.cancel, by="", reason="")
+        since = max(lease.since, scale.oldest(now))
+        lease = replace(lease, since=since, expires_at=max(lease.expires_at, floor))
+    cancel = None if state.cancel is None else _request(state.cancel, scale, now)
     if isinstance(state, Running):
         assert lease is not None
         return Running(lease=lease, cancel=cancel)
     if cancel is not None:
-        cancel = replace(cancel, at=NOW)
+        cancel = replace(cancel, at=now)
     return replace(state, ready_at=max(state.ready_at, floor), lease=lease, cancel=cancel)

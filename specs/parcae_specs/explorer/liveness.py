@@ -62,13 +62,17 @@ class Graph:
         open_ = bytearray(len(self.worlds))
         for number, world in enumerate(self.worlds):
             open_[number] = not wanted.reached(self.space.values(world))
+        loops: list[list[int]] = []
         for component in _Tarjan(self.edges, open_).components():
+            component.sort()
             loop = self._loop(component, relied)
             if loop is not None:
-                entry = loop[0]
-                path = [self.worlds[one] for one in self._way(entry)]
-                return Lasso(prefix=tuple(path), loop=tuple(self.worlds[one] for one in loop))
-        return None
+                loops.append(loop)
+        if not loops:
+            return None
+        loop = min(loops)
+        path = [self.worlds[one] for one in self._way(loop[0])]
+        return Lasso(prefix=tuple(path), loop=tuple(self.worlds[one] for one in loop))
 
     def _relied(self, fair: Iterable[Fair]) -> list[int]:
         relied: list[int] = []

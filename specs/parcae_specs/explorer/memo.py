@@ -11,12 +11,13 @@ from parcae.errors import Reason
 from parcae.events import Event
 from parcae.values import Place, Status
 from parcae_specs.explorer import crowd
+from parcae_specs.explorer.audit import audit
 from parcae_specs.explorer.cell import NOW, ZERO, Cell
 from parcae_specs.explorer.clockwork import Scale, settled_times
 from parcae_specs.explorer.crowd import job_name
 from parcae_specs.explorer.model import Model
 from parcae_specs.explorer.names import Ranks, rename
-from parcae_specs.explorer.step import Step, put, settle, undated
+from parcae_specs.explorer.step import Step, put
 from parcae_specs.explorer.tables import Tables
 from parcae_specs.explorer.watch import Violation
 
@@ -67,8 +68,7 @@ class Memo:
     def _put(self, slot: int, cell: int, command: Command, offset: timedelta) -> tuple[int, Step]:
         value, now = self.tables.cells.values[cell], self.now + offset
         step = put(job_name(slot), value, command, now, self.place)
-        if step.answer is not None:
-            step = _with(step, self._audit(slot, value, command, step, offset))
+        step = _with(step, audit(job_name(slot), value, command, step, now, self.place))
         return self._noted(value, command, step)
 
     def _noted(self, before: Cell, command: Command, step: Step) -> tuple[int, Step]:
@@ -91,27 +91,6 @@ class Memo:
             if not one.holds(step.cell)
         )
         return _with(step, broken)
-
-    def _audit(
-        self, slot: int, cell: Cell, command: Command, step: Step, offset: timedelta
-    ) -> tuple[Violation, ...]:
-        """S20, S30: when the reconciler looks, and how often, makes no difference."""
-        if not isinstance(command, c.Reconcile | c.Cancel | c.SettleDependency):
-            return ()
-        name, now, broken = job_name(slot), self.now + offset, []
-        settled = settle(cell, name, now, self.place)
-        if settled.status is not None and settled != cell:
-            eager = put(name, settled, command, now, self.place)
-            if self._undated(eager.cell) != self._undated(step.cell):
-                broken.append(Violation("S30", "the outcome depends on when somebody looked"))
-        if isinstance(command, c.Reconcile):
-            again = put(name, step.cell, command, now, self.place)
-            if again.events:
-                broken.append(Violation("S20", "a second look settled something more"))
-        return tuple(broken)
-
-    def _undated(self, cell: Cell) -> object:
-        return undated(settled_times(cell, self.scale)).stored
 
     def claim(self, cells: tuple[int, ...], command: c.Claim, offset: timedelta) -> Claimed:
         """What comes of a claim: the slot, the number of its cell, the step, what it breaks."""

@@ -110,7 +110,8 @@ class Model:
         skew: by how much each worker's clock is ahead; the last is the reconciler's.
         back: how far the clock jumps when it goes back.
         retention: for how long an ended job is kept.
-        asleep: how long the reconciler may oversleep.
+        asleep: how long the reconciler may oversleep; ``None``: for ever, and what lies
+            further back than :data:`~parcae_specs.explorer.clockwork.LONG_AGO` is all alike.
         beat: no more time than this passes at once, beside the jumps to what is due next.
         symmetric: workers are interchangeable: for safety only.
         always: properties of every cell, beside the guarantees.
@@ -130,7 +131,7 @@ class Model:
     skew: tuple[timedelta, ...] = ()
     back: timedelta = ZERO
     retention: timedelta = ZERO
-    asleep: timedelta = ZERO
+    asleep: timedelta | None = ZERO
     beat: timedelta | None = None
     symmetric: bool = False
     always: tuple[Always, ...] = ()

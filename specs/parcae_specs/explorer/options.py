@@ -254,7 +254,8 @@ class Options:
             if self.model.beat is not None:
                 step = min(step, self.model.beat)
             oldest = min((at for cell in values if (at := overdue(cell))), default=None)
-            if oldest is None or self.memo.now + step - oldest <= self.memo.scale.asleep:
+            asleep = self.memo.scale.asleep
+            if oldest is None or asleep is None or self.memo.now + step - oldest <= asleep:
                 seconds = step.total_seconds()
                 yield self._passes(values, seconds, f"{seconds:g}s pass", ())
         if self.model.back:

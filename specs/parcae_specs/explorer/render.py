@@ -11,7 +11,7 @@ from cattrs import Converter
 
 from parcae import commands as c
 from parcae.spec import RetryMode
-from parcae_specs.explorer.run import Act
+from parcae_specs.explorer.run import Act, at
 from parcae_specs.explorer.schedule import Scene, Schedule, clock
 
 VERSION = 1
@@ -174,7 +174,7 @@ _IMPORTS = (
     "from parcae.commands import *",
     "from parcae.spec import *",
     "from parcae.values import *",
-    "from parcae_specs.explorer.run import Run",
+    "from parcae_specs.explorer.run import Run, at",
 )
 
 
@@ -192,6 +192,8 @@ def _source(value: object) -> str:
         return f"({', '.join(map(_source, value))}{',' * (len(value) == 1)})"
     if isinstance(value, timedelta):
         return f"seconds({value.total_seconds():g})"
+    if isinstance(value, datetime):
+        return f"at({(value - at(0)).total_seconds():g})"
     if hasattr(value, "__attrs_attrs__"):
         return f"{type(value).__name__}({', '.join(_arguments(value))})"
     if hasattr(value, "name") and hasattr(value, "value"):

@@ -22,7 +22,7 @@ def _lines(found: Found) -> Iterator[str]:
     extent = "all of them" if found.whole else "stopped before the end"
     yield (
         f"  {found.states:,} worlds ({extent}), {found.transitions:,} steps, "
-        f"{found.depth} deep, in {found.seconds:.1f} s "
+        f"{found.depth} deep, in {found.seconds:.1f} s of one processor "
         f"({found.states / max(found.seconds, 0.001):,.0f} worlds a second)"
     )
     yield (

@@ -13,11 +13,11 @@ from attrs import evolve as replace
 from attrs import frozen
 
 from parcae import commands as c
-from parcae.events import Event
 from parcae.spec import RetryMode
 from parcae.state import Job
 from parcae.values import Instant, Place
 from parcae_specs.explorer import crowd
+from parcae_specs.explorer.audit import audit
 from parcae_specs.explorer.cell import NOW, Cell
 from parcae_specs.explorer.crowd import job_name
 from parcae_specs.explorer.step import Step, put
@@ -70,7 +70,9 @@ class Run:
         """Put a command to the job in a slot; what is refused does nothing."""
         if isinstance(command, c.Claim):
             return self._claim(at(seconds), command)
-        step = put(job_name(slot), self.cells[slot], command, at(seconds), self._place())
+        name, cell, now, place = job_name(slot), self.cells[slot], at(seconds), self._place()
+        step = put(name, cell, command, now, place)
+        self.broken += audit(name, cell, command, step, now, place)
         return self._kept(slot, step)
 
     def _claim(self, now: datetime, command: c.Claim) -> Step:
@@ -112,8 +114,3 @@ class Run:
         """What went wrong with a guarantee; empty: nothing did."""
         wrong = [one.message for one in self.broken if one.guarantee == guarantee]
         return "; ".join(wrong)
-
-
-def events_of(step: Step) -> tuple[Event, ...]:
-    """What happened in a step."""
-    return step.events

@@ -33,8 +33,10 @@ CELL, BELIEF, WIRE = (1 << CELL_BITS) - 1, (1 << BELIEF_BITS) - 1, (1 << WIRE_BI
 TOKENS = (1 << TOKEN_BITS) - 1
 
 Key = tuple[int, int, int]
-"""Whose moves: a worker's (with a free request key, and its belief), the host's (-1) or the
-network's (-2, with its calls); in which cells."""
+"""Whose moves (a worker's, with a free request key above), what of theirs, and in which cells."""
+
+ALL, NETWORK, ONE = -1, -2, -3
+"""Who else than a worker: the host and the clock with all jobs; the network; the host with one."""
 
 Renames = tuple[tuple[int, Ranks], ...]
 """What the tokens of each job are called after a step."""
@@ -65,6 +67,7 @@ class Space:
         self.purse = Purse(model, self.wire_shift + WIRE_BITS)
         self.bits = self.purse.bits
         self.cells_mask = (1 << base) - 1
+        self.cell_masks = [CELL << shift for shift in self.cell_shifts] + [self.cells_mask]
         self.symmetric = model.symmetric
         self.unsure = any(
             model.faults.get(fault, 0) != 0 for fault in (Fault.LOST, Fault.LATE, Fault.TWICE)
@@ -148,13 +151,18 @@ class Space:
         wire = world >> self.wire_shift & WIRE
         beliefs = [world >> shift & BELIEF for shift in self.belief_shifts]
         free = self._free_request(wire, beliefs) << 8 if self.unsure else 0
+        seen = self.tables.belief_slots
         keys = [
-            (index + free if belief == 0 else index, belief, every)
+            (index, belief, every & self.cell_masks[seen[belief]])
+            if belief
+            else (index + free, 0, every)
             for index, belief in enumerate(beliefs)
         ]
-        keys.append((-1, 0, every))
+        keys.append((ALL, 0, every))
+        if self.jobs > 1:
+            keys += [(ONE - i, 0, every & self.cell_masks[i]) for i in range(self.jobs)]
         if wire:
-            keys.append((-2, wire, every))
+            keys.append((NETWORK, wire, every))
         return keys
 
     def _free_request(self, wire: int, beliefs: list[int]) -> int:
@@ -189,10 +197,10 @@ class Space:
 
     def _made(self, key: Key) -> Moves:
         groups: dict[Need, Group] = {}
-        if key[0] == -1:
-            self._host_moves(key, groups)
-        elif key[0] == -2:
+        if key[0] == NETWORK:
             self._wire_moves(key, groups)
+        elif key[0] < 0:
+            self._host_moves(key, groups)
         else:
             self._worker_moves(key, groups)
         return tuple(groups.values())
@@ -213,11 +221,14 @@ class Space:
             self._add(groups, every, option, delta, masks[new] != masks[belief])
 
     def _host_moves(self, key: Key, groups: dict[Need, Group]) -> None:
-        every = key[2]
+        who, _, every = key
         cells = self.cells(every)
-        found = [one for slot in range(self.jobs) for one in self.options.of_host(slot, cells)]
-        found += self.options.of_time(cells)
-        found += self.options.of_retry(cells)
+        found: list[Option] = []
+        if who == ALL:
+            found += self.options.of_time(cells)
+            found += self.options.of_retry(cells)
+        if who <= ONE or self.jobs == 1:
+            found += self.options.of_host(max(ONE - who, 0), cells)
         for option in found:
             self._add(groups, every, option, 0, False)
 
@@ -336,13 +347,19 @@ class Space:
 
 def _renamed(belief: Belief, slot: int, ranks: Ranks) -> Belief:
     """What a worker believes, with the tokens of one job by new names."""
-    if belief is None or belief.slot != slot:
-        return belief
+    if belief is None:
+        return None
     if isinstance(belief, Held):
-        return replace(belief, token=ranks[belief.token])
-    before, heard = belief.before, belief.heard
+        return _held(belief, slot, ranks)
+    before, heard, command = belief.before, belief.heard, belief.command
     if before is not None:
-        before = replace(before, token=ranks[before.token])
+        before = _held(before, slot, ranks)
     if isinstance(heard, Held):
-        heard = replace(heard, token=ranks[heard.token])
-    return Unsure(before, belief.slot, spoken(belief.command, ranks), heard)
+        heard = _held(heard, slot, ranks)
+    if belief.slot == slot:
+        command = spoken(command, ranks)
+    return Unsure(before, belief.slot, command, heard)
+
+
+def _held(held: Held, slot: int, ranks: Ranks) -> Held:
+    return replace(held, token=ranks[held.token]) if held.slot == slot else held

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve as replace
 from attrs import frozen
 
 from parcae import answers as a
@@ -10,10 +9,11 @@ from parcae import commands as c
 from parcae import events as e
 from parcae import handle as rules
 from parcae.change import Change, View
+from parcae.effects import Announce
 from parcae.errors import Corrupt, Reason, Rejected, Superseded
 from parcae.evolve import fold
 from parcae.spec import Spec
-from parcae.state import Ended, PhaseStatus, Stored
+from parcae.state import PhaseStatus, Stored
 from parcae.values import Instant, JobId, Place, Status
 from parcae_specs.explorer.cell import Cell, Ghost
 from parcae_specs.explorer.clockwork import dues
@@ -86,6 +86,7 @@ def observe(cell: Cell, command: c.Command, change: Change, now: Instant, place:
     _check_answer(watch, before, command, change)
     if change.job is not None:
         _check_state(watch, change)
+    _check_told(watch, before, command, change)
     if isinstance(command, c.Reconcile):
         _check_reconciled(watch, before, change)
     _hold(watch, before, command, change)
@@ -198,6 +199,20 @@ def _check_reconciled(watch: Watch, before: Stored | None, change: Change) -> No
     watch.require(not left, "L3", "something that is due was left alone by the reconciler")
 
 
+def _check_told(watch: Watch, before: Stored | None, command: c.Command, change: Change) -> None:
+    """S9, L2: a cancel that was answered takes effect; an end is announced to whoever waits."""
+    job = change.job
+    if before is None or job is None:
+        return
+    waiting = before.job.status in (Status.PENDING, Status.SCHEDULED)
+    if isinstance(command, c.Cancel) and waiting:
+        stopped = job.status.is_terminal or job.status is Status.COMPENSATING
+        watch.require(stopped, "S9", "a cancel was answered, and the work goes on")
+    if job.status.is_terminal and not before.job.status.is_terminal:
+        told = any(isinstance(effect, Announce) for effect in change.effects)
+        watch.require(told, "L2", "a job ended, and nobody was told")
+
+
 def _hold(watch: Watch, before: Stored | None, command: c.Command, change: Change) -> None:
     """Remember until when the holder, or one that was fenced off, could be alive."""
     old = before.job.lease if before else None
@@ -214,27 +229,3 @@ def _hold(watch: Watch, before: Stored | None, command: c.Command, change: Chang
     if isinstance(answer, a.Accepted) and change.events and isinstance(command, c.Result):
         entry = (int(command.token), command, answer.status)
         watch.g["taken"] = (*watch.g["taken"], entry)
-
-
-def settle(cell: Cell, job_id: JobId, now: Instant, place: Place) -> Cell:
-    """The job as it would be had the reconciler looked at every instant that fell due (S30)."""
-    while cell.stored is not None:
-        expiry = cell.stored.liveness.expires_at if cell.stored.liveness else None
-        first = min(dues(cell.stored.job, expiry), default=None)
-        if first is None or first > now:
-            break
-        step = put(job_id, cell, c.Reconcile(), first, place)
-        if step.cell == cell:
-            break
-        cell = step.cell
-    return cell
-
-
-def undated(cell: Cell) -> Cell:
-    """The cell without the instants that only say when somebody looked."""
-    if cell.stored is None:
-        return cell
-    job = cell.stored.job
-    if isinstance(job.state, Ended):
-        job = replace(job, state=replace(job.state, at=job.submitted_at))
-    return Cell(stored=Stored(job=job, liveness=cell.stored.liveness), ghost=cell.ghost)

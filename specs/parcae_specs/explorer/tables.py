@@ -61,6 +61,7 @@ class Tables:
         self.cell_masks: list[int] = []
         self.request_masks: list[int] = []
         self.belief_masks: list[int] = []
+        self.belief_slots: list[int] = []
         self.wire_masks: list[int] = []
 
     def cell(self, cell: Cell) -> int:
@@ -103,6 +104,7 @@ class Tables:
         number = self.beliefs.number((type(belief), belief), belief)
         if number == len(self.belief_masks):
             self.belief_masks.append(self._belief_mask(belief))
+            self.belief_slots.append(-1 if belief is None else belief.slot)
         return number
 
     def _belief_mask(self, belief: Belief) -> int:

@@ -14,7 +14,7 @@ from attrs import asdict, frozen
 from parcae import commands as c
 from parcae import events as e
 from parcae.spec import Owed, Spec
-from parcae.state import Stored
+from parcae.state import Ended, Stored
 from parcae.values import Cause, Instant, Place
 from parcae_specs.explorer.cell import Ghost
 
@@ -182,6 +182,8 @@ def _phase_completed(watch: Watch, event: e.PhaseCompleted) -> None:
 
 
 def _cancel_requested(watch: Watch, event: e.CancelRequested) -> None:
+    news = not watch.g["asked"] or event.request.force
+    watch.require(news, "S9", "a cancel was requested twice")
     watch.g["asked"] = True
     watch.g["forced"] = watch.g["forced"] or event.request.force
 
@@ -208,7 +210,8 @@ def _released(watch: Watch, event: e.Released) -> None:
     watch.require(event.voluntary == isinstance(watch.command, c.Release), "S19", "wrongly counted")
 
 
-def _completed(watch: Watch, _: e.Completed) -> None:
+def _completed(watch: Watch, event: e.Completed) -> None:
+    watch.require(event.overtook is watch.g["asked"], "S9", "a cancel was lost without a word")
     every = (1 << len(watch.spec.phases)) - 1
     watch.require(watch.g["done"] == every, "S13", "completed with phases that are not")
 
@@ -217,6 +220,9 @@ def _ended_badly(watch: Watch, event: e.Failed | e.Cancelled) -> None:
     watch.lay_down()
     name = type(event).__name__
     watch.require(watch.owed == 0, "S13", f"{name} in silence about what needs undoing")
+    wanted = watch.g["asked"] or isinstance(watch.command, c.Cancel)
+    by_itself = event.cause in (Cause.CANCELLED, Cause.FORCED_CANCEL) and not wanted
+    watch.require(not by_itself, "S9", "cancelled though nobody asked for it")
 
 
 def _owed(watch: Watch, owed: tuple[Owed, ...]) -> None:
@@ -297,6 +303,13 @@ def _compensated(watch: Watch, _: e.Compensated) -> None:
     watch.require(watch.owed == 0, "S13", "compensated, but something is not undone")
 
 
+def _deleted(watch: Watch, _: e.Deleted) -> None:
+    state = watch.before.job.state if watch.before else None
+    kept = watch.command.retention if isinstance(watch.command, c.Delete) else None
+    free = isinstance(state, Ended) and kept is not None and state.at + kept <= watch.now
+    watch.require(free, "S22", "deleted while it is retained")
+
+
 _RULES: dict[type, Rule] = {
     e.Submitted: _submitted,
     e.DependencySettled: _settled,
@@ -319,4 +332,5 @@ _RULES: dict[type, Rule] = {
     e.UndoRetryScheduled: _undo_burned,
     e.CompensationReleased: _undo_released,
     e.Compensated: _compensated,
+    e.Deleted: _deleted,
 }

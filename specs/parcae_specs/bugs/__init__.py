@@ -1,0 +1,1 @@
+"""Bugs that job systems shipped, planted into this kernel, each of which must be found."""
