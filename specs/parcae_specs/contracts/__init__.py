@@ -8,17 +8,18 @@ from __future__ import annotations
 from parcae_specs.contracts.atomic import Atomic
 from parcae_specs.contracts.bus import Bus
 from parcae_specs.contracts.clocks import ClockContract
+from parcae_specs.contracts.histories import Histories
 from parcae_specs.contracts.lasting import Lasting
 from parcae_specs.contracts.reading import Reading
 from parcae_specs.contracts.rows import Rows
 from parcae_specs.contracts.selections import Selections
-from parcae_specs.contracts.subject import Capability, Subject, found
 from parcae_specs.contracts.walk import Walk
+from parcae_specs.subject import Capability, Subject, found
 
 __all__ = ["Capability", "ClockContract", "StoreContract", "Subject", "found"]
 
 
-class StoreContract(Atomic, Rows, Selections, Reading, Bus, Lasting, Walk):
+class StoreContract(Atomic, Rows, Selections, Reading, Bus, Lasting, Walk, Histories):
     """Every numbered requirement of :class:`parcae.ports.Store` and of its bus.
 
     Inherit, and set ``subject``.

@@ -17,8 +17,8 @@ from parcae.ports import Named, Query
 from parcae.values import JobId, Place, Position, Version
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise, refused, row
-from parcae_specs.contracts.subject import Capability
 from parcae_specs.drive import PAYLOAD, Driver, spec
+from parcae_specs.subject import Capability
 
 DAY = timedelta(days=1)
 

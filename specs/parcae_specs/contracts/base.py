@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from parcae_specs.contracts.kit import Kit
-from parcae_specs.contracts.subject import Subject
+from parcae_specs.subject import Subject
 
 
 class Contract:

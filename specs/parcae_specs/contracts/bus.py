@@ -12,7 +12,7 @@ from parcae.ports import Query, Store
 from parcae.values import JobId, Token
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise
-from parcae_specs.contracts.subject import Capability
+from parcae_specs.subject import Capability
 
 SOON = 10.0
 """Seconds within which whoever waits has to be woken."""

@@ -8,23 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import sys
-from inspect import isawaitable
 from pathlib import Path
 
-from parcae.ports import Store
 from parcae.values import WorkerId
-from parcae_adapters.clock import SystemClock
-from parcae_specs.contracts.subject import Subject, found
 from parcae_specs.drive import Driver, spec
-
-
-async def opened(subject: Subject, folder: Path, seed: int | None = None) -> Store:
-    """The store of that folder, on the system's clock."""
-    chance = random.Random(seed)
-    store = subject.open(folder, SystemClock(), lambda: chance.getrandbits(128))
-    return await store if isawaitable(store) else store
+from parcae_specs.subject import Subject, found, opened
 
 
 async def _submit(subject: Subject, folder: Path) -> None:

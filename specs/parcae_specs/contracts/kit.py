@@ -20,8 +20,8 @@ from parcae.ports import Clock, Query, Recorded, Store
 from parcae.state import Stored
 from parcae.values import JobId, Position
 from parcae_adapters.clock import ManualClock, SystemClock
-from parcae_specs.contracts.subject import Capability, Subject
 from parcae_specs.drive import Driver
+from parcae_specs.subject import Capability, Subject
 
 P = ParamSpec("P")
 T = TypeVar("T", contravariant=True)

@@ -15,7 +15,7 @@ from parcae.values import JobId, Token
 from parcae_specs.contracts import others
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, everything, promise, raised, row, whole_log
-from parcae_specs.contracts.subject import Capability
+from parcae_specs.subject import Capability
 
 
 class Lasting(Contract):
@@ -107,8 +107,7 @@ class Lasting(Contract):
         await driver.claim()
         started = c.StartPhase(token=Token(1), phase="only")
         with kit.subject.obstruct(kit.folder / "store"):
-            for _ in range(2):
-                await _unavailable(driver.tell(job, started))
+            await _unavailable(driver.tell(job, started))
         await driver.tell(job, started)
         await driver.tell(job, started)
         assert (await row(driver.store, job)).job.version == 4

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from parcae_specs.contracts.subject import Subject
+from parcae_specs.subject import Subject
 
 CHILD = "parcae_specs.contracts.child"
 

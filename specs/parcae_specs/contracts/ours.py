@@ -10,7 +10,7 @@ from pathlib import Path
 from parcae.ports import Clock, Entropy, Store
 from parcae.values import JobId
 from parcae_adapters.memory import MemoryStore
-from parcae_specs.contracts.subject import Capability, Subject
+from parcae_specs.subject import Capability, Subject
 
 FILE = "jobs.db"
 
@@ -24,14 +24,14 @@ def _sqlite(folder: Path, clock: Clock, entropy: Entropy) -> Store:
     from parcae_adapters.sqlite import SqliteStore
 
     return SqliteStore(
-        folder / FILE, clock=clock, entropy=entropy, durability="normal", busy_timeout=0.2
+        folder / FILE, clock=clock, entropy=entropy, durability="normal", busy_timeout=1.0
     )
 
 
 def _patient(folder: Path, clock: Clock, entropy: Entropy) -> Store:
     from parcae_adapters.sqlite import SqliteStore
 
-    return SqliteStore(folder / FILE, clock=clock, entropy=entropy)
+    return SqliteStore(folder / FILE, clock=clock, entropy=entropy, durability="normal")
 
 
 def _damage(folder: Path, job: JobId) -> None:
@@ -54,5 +54,5 @@ MEMORY = Subject(name=f"{__name__}:MEMORY", open=_memory, declared=_GIVEN)
 SQLITE = Subject(
     name=f"{__name__}:SQLITE", open=_sqlite, declared=_KEPT, damage=_damage, obstruct=_locked
 )
-SQLITE_FULL = Subject(name=f"{__name__}:SQLITE_FULL", open=_patient, declared=_KEPT)
-"""With every commit synced to the disk, and patience with other processes."""
+PATIENT = Subject(name=f"{__name__}:PATIENT", open=_patient, declared=_KEPT)
+"""The same with patience, where many processes come at once for long."""

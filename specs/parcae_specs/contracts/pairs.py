@@ -28,7 +28,7 @@ from parcae.timing import next_due
 from parcae.values import Instant, JobId, Place, Position, Version, WorkerId
 from parcae_specs.contracts.kit import Kit, whole_log
 from parcae_specs.contracts.reach import Reached
-from parcae_specs.contracts.subject import Capability
+from parcae_specs.subject import Capability
 from parcae_specs.worlds import everything
 
 BATCH = 4_000

@@ -16,8 +16,8 @@ from parcae.values import JobId, Position, Status, Version
 from parcae_specs.contracts.atomic import note, two
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise, row, whole_log
-from parcae_specs.contracts.subject import Capability
 from parcae_specs.drive import KIND, WORKER, Driver, spec
+from parcae_specs.subject import Capability
 
 HOUR = timedelta(hours=1)
 

@@ -21,8 +21,8 @@ from parcae.values import JobId, Status, Token, Version, blob, seconds
 from parcae_specs.contracts.atomic import note, two
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, everything, promise, refused, row
-from parcae_specs.contracts.subject import Capability
 from parcae_specs.drive import PAYLOAD, Driver, result, spec
+from parcae_specs.subject import Capability
 
 KEY = Key(scope="submit", key="k")
 

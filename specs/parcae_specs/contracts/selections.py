@@ -15,8 +15,8 @@ from parcae.spec import PhaseSpec, UndoSpec
 from parcae.values import Error, JobId, Lane, Status, Token, WorkerId, hours, seconds
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise, refused
-from parcae_specs.contracts.subject import Capability
 from parcae_specs.drive import KIND, WORKER, Driver, spec
+from parcae_specs.subject import Capability
 
 
 def claimable(

@@ -18,8 +18,8 @@ from parcae_specs.contracts import interleave, pairs
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise
 from parcae_specs.contracts.reach import SMALL, reachable
-from parcae_specs.contracts.subject import Capability
 from parcae_specs.machine import MovableClock, agreement
+from parcae_specs.subject import Capability
 
 
 class Walk(Contract):

@@ -6,10 +6,12 @@ subject declares; what it does not declare is skipped, and the skip is reported,
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from importlib import import_module
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from attrs import field, frozen
 
 from parcae.ports import Clock, Entropy, Store
 from parcae.values import JobId
+from parcae_adapters.clock import SystemClock
 
 
 class Capability(StrEnum):
@@ -111,3 +114,10 @@ def _attribute(name: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{name} is not there: {error}") from error
     return value
+
+
+async def opened(subject: Subject, folder: Path, seed: int | None = None) -> Store:
+    """The store of that folder, on the system's clock."""
+    chance = random.Random(seed)
+    store = subject.open(folder, SystemClock(), lambda: chance.getrandbits(128))
+    return await store if isawaitable(store) else store
