@@ -1,4 +1,4 @@
-"""What the simulation's reading of the keeper brought to light, without any simulation."""
+"""What the simulation brought to light about the worker, without any simulation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Sequence
 
 from parcae import Context, Engine, Jobs, Retry, Timing, seconds
-from parcae.answers import Granted, Renewed
+from parcae.answers import Accepted, Granted, Renewed
 from parcae.errors import ParcaeError
 from parcae.handle import Held
 from parcae.handlers import error_of
-from parcae.values import WorkerId
+from parcae.values import JobId, Token, WorkerId
 from parcae_adapters.memory import MemoryStore
-from parcae_adapters.worker.execution import Execution
+from parcae_adapters.worker.execution import Execution, Stop
 from parcae_adapters.worker.keeper import Keeper
 
 ME = WorkerId("me")
@@ -60,5 +60,66 @@ def test_given_a_job_back_under_a_new_lease_when_the_old_one_is_renewed_then_the
         await asyncio.sleep(0.001)
         assert engine.keeper._due() == engine.returned
         assert engine.returned[0].token == old.token + 1
+
+    asyncio.run(scenario())
+
+
+class Late(Engine):
+    """Its leave to begin arrives once the lease is known to be lost."""
+
+    execution: Execution
+
+    async def start_phase(self, job_id: JobId, token: Token, phase: str) -> Accepted:
+        accepted = await super().start_phase(job_id, token, phase)
+        self.execution.interrupt(Stop.LOST)
+        return accepted
+
+
+def test_s29_given_a_lost_lease_when_leave_to_begin_comes_late_then_no_thread_begins() -> None:
+    jobs, begun = Jobs(), []
+
+    @jobs.job("plain")
+    def plain(ctx: Context) -> None:
+        begun.append(ctx.token)
+
+    async def scenario() -> None:
+        engine = Late(MemoryStore())
+        await engine.submit(plain())
+        (granted,) = await engine.claim(ME, jobs.kinds, request="only")
+        engine.execution = Execution(engine, jobs, granted)
+        await engine.execution.run()
+
+    asyncio.run(scenario())
+    assert begun == []
+
+
+class Hanging(Engine):
+    """Its renewals are not answered."""
+
+    async def renew(self, held: Sequence[Held]) -> Sequence[Renewed | ParcaeError]:
+        await asyncio.sleep(3600)
+        return await super().renew(held)
+
+
+def test_s29_given_a_store_that_hangs_when_a_lease_runs_out_then_its_handler_is_told() -> None:
+    jobs, timing = Jobs(), Timing(lease=seconds(0.3), renewal=seconds(0.1))
+
+    @jobs.job("long", timing=timing)
+    async def long(_: Context) -> None: ...
+
+    async def scenario() -> None:
+        engine = Hanging(MemoryStore())
+        keeper = Keeper(engine, ME, seconds(1))
+        await engine.submit(long())
+        (granted,) = await engine.claim(ME, jobs.kinds, request="only")
+        execution = Execution(engine, jobs, granted)
+        keeper.hold(execution)
+        turning = asyncio.create_task(keeper._main())
+        async with asyncio.timeout(5):
+            while execution.stop is None:  # noqa: ASYNC110 - the keeper sets no event
+                await asyncio.sleep(0.05)
+        turning.cancel()
+        assert execution.stop is Stop.EXPIRED
+        assert engine.store.clock.now() >= granted.expires_at
 
     asyncio.run(scenario())

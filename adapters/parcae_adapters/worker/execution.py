@@ -185,9 +185,10 @@ class Execution:
             handler, given = prepare(self._definition(name))
         except (LookupError, TypeError, ValueError) as error:
             return Raised(error_of(error))
-        self._call = Call(handler, self._context(name, **facts), given)
         if self._stop is not None:
-            self._call.cancel()
+            # Not begun and then stopped, for a thread cannot be stopped.
+            return CutOff()
+        self._call = Call(handler, self._context(name, **facts), given)
         try:
             outcome = await self._call.outcome()
         finally:

@@ -69,7 +69,7 @@ class Keeper:
     async def _main(self) -> None:
         while not self._stopping.is_set():
             try:
-                await self._tick()
+                await self._turn()
             except Unavailable as error:
                 log.warning("worker %s: %s; repeating", self._worker, error)
                 self._expire()
@@ -77,6 +77,13 @@ class Keeper:
                 # It must outlive whatever it meets, or every lease of this worker would lapse.
                 log.exception("worker %s: the keeper met an error and goes on", self._worker)
             await asyncio.sleep(TICK)
+
+    async def _turn(self) -> None:
+        """Look at everything once. While the store keeps that waiting, time goes on."""
+        tick = asyncio.create_task(self._tick())
+        while not (await asyncio.wait({tick}, timeout=TICK))[0]:
+            self._expire()
+        await tick
 
     async def _tick(self) -> None:
         due = self._due()
