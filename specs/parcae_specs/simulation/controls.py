@@ -86,6 +86,11 @@ def _losses_are_not_counted() -> AbstractContextManager[None]:
     return exchanged((ending, "after_attempt", after_attempt))
 
 
+def _keepers_wait_for_the_store() -> AbstractContextManager[None]:
+    """While the store hangs, nobody tells a handler that its lease is over."""
+    return exchanged((Keeper, "_turn", Keeper._tick))
+
+
 def _drains_wait_for_handlers() -> AbstractContextManager[None]:
     """A stop waits for every handler, however long it takes, and whatever was said of a limit."""
 
@@ -123,9 +128,15 @@ CONTROLS = (
     Control(name="losses are not counted", seed=1, breaks=("S19",), plant=_losses_are_not_counted),
     Control(
         name="drains wait for handlers",
-        seed=46,
+        seed=29,
         breaks=("L6",),
         plant=_drains_wait_for_handlers,
+    ),
+    Control(
+        name="keepers wait for the store",
+        seed=42,
+        breaks=("S29",),
+        plant=_keepers_wait_for_the_store,
     ),
 )
 """Each must be found by some seed among those of the gate."""

@@ -17,10 +17,13 @@ from parcae.evolve import evolve
 from parcae.ports import Committed
 from parcae.spec import RetryMode, Spec
 from parcae.state import Job
-from parcae.values import Cause, Instant, JobId, Status
+from parcae.values import Cause, Instant, JobId, Status, seconds
 from parcae_specs import invariants
 from parcae_specs.invariants.facts import ENDS
 from parcae_specs.simulation.processes import Process
+
+TOLD = seconds(0.3)
+"""Three looks of a keeper."""
 
 Work = tuple[JobId, int]
 """A lease: the job, and the token."""
@@ -28,10 +31,11 @@ Work = tuple[JobId, int]
 
 @define(eq=False)
 class Handling:
-    """A handler that has begun and not ended."""
+    """A handler that has begun and not ended; ``obeys``: it ends as soon as it is told to."""
 
     process: Process
     context: Context
+    obeys: bool
 
 
 @frozen(kw_only=True)
@@ -54,10 +58,11 @@ class Monitor:
         specs: what each job was admitted with.
         alive: the jobs that have not ended.
         last_end: when, in virtual seconds, the last of the others did.
+        true_clocks: no clock was ever set, and none is askew.
         quiet_since: the virtual second since which nothing goes wrong; ``None``: it still does.
     """
 
-    def __init__(self, time: Callable[[], float]) -> None:
+    def __init__(self, time: Callable[[], float], now: Callable[[], Instant]) -> None:
         self.histories: defaultdict[JobId, list[e.Event]] = defaultdict(list)
         self.jobs: dict[JobId, Job] = {}
         self.specs: dict[JobId, Spec] = {}
@@ -67,7 +72,9 @@ class Monitor:
         self.seen: Counter[str] = Counter()
         self.quiet_since: float | None = None
         self.lines: list[str] = []
+        self.true_clocks = True
         self._time = time
+        self._now = now
         self._digest = hashlib.sha256()
         self._handling: list[Handling] = []
         self._permitted: set[Permission] = set()
@@ -178,7 +185,7 @@ class Monitor:
         if self._granted[job_id, int(lease.token)] >= self.quiet_since:
             self.breaks(f"L8: job {job_id} lost the lease of {lease.worker} in peace")
 
-    def begin(self, process: Process, context: Context) -> Handling:
+    def begin(self, process: Process, context: Context, *, obeys: bool) -> Handling:
         """A handler begins."""
         asked = Permission(
             job_id=context.job_id,
@@ -192,7 +199,8 @@ class Monitor:
         for other in self._handling:
             if other.process.alive and other.context.job_id == context.job_id:
                 self._overlap(other.context, context)
-        handling = Handling(process, context)
+                self._told(other)
+        handling = Handling(process, context, obeys)
         self._handling.append(handling)
         self.seen["handlers"] += 1
         return handling
@@ -209,6 +217,15 @@ class Monitor:
             self.seen["overlap, past the lease"] += 1
         else:
             self.breaks(f"S29: two handlers of job {job_id} run at once, tokens {old} and {new}")
+
+    def _told(self, old: Handling) -> None:
+        """While clocks are true and its process is awake, a handler is told of its lease's end."""
+        work = old.context.job_id, int(old.context.token)
+        expiry = self._expiry.get(work)
+        if not self.true_clocks or not old.obeys or old.process.disturbed or expiry is None:
+            return
+        if self._now() > expiry + TOLD and work[0] not in self._forced:
+            self.breaks(f"S29: a handler of job {work[0]} was not told that its lease is over")
 
     def end(self, handling: Handling) -> None:
         """A handler ends, in whatever way."""

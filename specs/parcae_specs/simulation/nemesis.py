@@ -80,6 +80,8 @@ class Nemesis:
 
     def _befall(self, what: str, post: Post) -> None:
         process, chance, main = post.process, self._chance, self._process.main
+        if what in ("jump", "skew"):
+            self._world.monitor.true_clocks = False
         if what == "crash":
             process.crash()
         elif what == "pause":

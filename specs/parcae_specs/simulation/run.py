@@ -103,8 +103,8 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.scheduler = Scheduler(self._chance("order"))
-        self.monitor = Monitor(lambda: self.scheduler.now)
         self.clock = StoreClock(self.scheduler)
+        self.monitor = Monitor(lambda: self.scheduler.now, self.clock.now)
         entropy = self._chance("entropy")
         self.store = MemoryStore(clock=self.clock, entropy=lambda: entropy.getrandbits(128))
         chance = self._chance("faults")

@@ -47,6 +47,9 @@ BEHAVIOURS = {
     "dies": 2,
     "blocks": 2,
 }
+STUBBORN = ("deaf", "slow to stop")
+THREADED = "threaded"
+"""The kind whose handlers run in threads, which nobody can cancel."""
 
 
 class Crew:
@@ -60,7 +63,7 @@ class Crew:
         self._plain("quick", timing=FAST, retry=THRICE)
         self._plain("brittle", timing=FAST, retry=TWICE, on_lost=OnLost(action="quarantine"))
         self._plain("urgent", timing=URGENT, retry=THRICE, on_lost=OnLost(action="fail"))
-        self._threaded("threaded")
+        self._threaded(THREADED)
         self._saga("trip", unknown=True)
         self._saga("deal", unknown=False)
 
@@ -104,7 +107,8 @@ class Crew:
         drawn = mix(self._seed, number, ctx.phase, ctx.undo, ctx.token, ctx.job_id)
         chance = Random(drawn)
         behaviour = chance.choices(list(BEHAVIOURS), list(BEHAVIOURS.values()))[0]
-        handling = self._monitor.begin(this_process(), ctx)
+        obeys = ctx.kind != THREADED and behaviour not in STUBBORN
+        handling = self._monitor.begin(this_process(), ctx, obeys=obeys)
         try:
             await self._behave(behaviour, chance, ctx)
         finally:
