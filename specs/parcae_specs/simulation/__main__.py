@@ -51,7 +51,8 @@ def _many(seeds: range) -> int:
     print(f"{time.process_time() - begun:.0f} s of one core, {failed} failed")
     print(
         f"peace: everything ended within {longest} at the latest; the bounds were "
-        f"{min(bounds)} to {max(bounds)}, of which at most {closest:.0%} was needed (L8)"
+        f"{min(bounds, default=longest)} to {max(bounds, default=longest)}, "
+        f"of which at most {closest:.0%} was needed (L8)"
     )
     return 1 if failed else 0
 

@@ -55,7 +55,8 @@ def bound(specs: Sequence[Spec], pace: Pace) -> timedelta:
 def occupies(spec: Spec, pace: Pace) -> timedelta:
     """For how long a job can hold slots of workers, in all: its work, forth and back."""
     timing = spec.timing
-    beyond = pace.settle + timing.renewal + pace.told + pace.longest
+    # Past its timeout it lasts until its worker has heard of that, or the handler has returned.
+    beyond = max(pace.settle + timing.renewal + pace.told, pace.longest)
     asks = pace.answer * (3 * len(spec.phases) + 3)
     forth = _starts(spec) * (timing.attempt + beyond + asks)
     back = sum((retry.max_attempts * (timing.undo + beyond + asks) for retry in _undos(spec)), NONE)

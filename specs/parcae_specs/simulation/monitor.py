@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from attrs import define, frozen
+from attrs import evolve as replace
 
 from parcae import events as e
 from parcae.answers import Granted
@@ -17,7 +19,7 @@ from parcae.evolve import evolve
 from parcae.ports import Committed
 from parcae.spec import RetryMode, Spec
 from parcae.state import Job
-from parcae.values import Cause, Instant, JobId, Status, seconds
+from parcae.values import Cause, Error, Instant, JobId, Status, seconds
 from parcae_specs import invariants
 from parcae_specs.invariants.facts import ENDS
 from parcae_specs.simulation.processes import Process
@@ -119,7 +121,7 @@ class Monitor:
         job_id, before = change.job_id, self.jobs.get(change.job_id)
         job = before
         for event in change.events:
-            self.note(f"{process.name} {job_id} {event!r}")
+            self.note(f"{process.name} {job_id} {_placeless(event)!r}")
             self._event(job_id, event, before)
             self.histories[job_id].append(event)
             job = evolve(job_id, job, event)
@@ -254,6 +256,15 @@ class Monitor:
         """How the jobs ended, deleted ones included."""
         ends = (ENDS[type(one)] for many in self.histories.values() for one in many if _ends(one))
         return Counter(ends)
+
+
+def _placeless(event: e.Event) -> e.Event:
+    """The event without a traceback, which would tell where this program lies."""
+    error: Error | None = getattr(event, "error", None)
+    if error is None:
+        return event
+    told: Any = event
+    return cast(e.Event, replace(told, error=replace(error, traceback="")))
 
 
 def _ends(event: e.Event) -> bool:

@@ -51,7 +51,7 @@ class Simulated:
     Attributes:
         seed: repeats it.
         broken: what went wrong, each with the guarantee's id; empty: nothing.
-        digest: of everything that happened: the same on every machine.
+        digest: of everything that happened: the same in every process of one Python.
         events: how many events were committed.
         jobs: how many jobs there were.
         steps: how many callbacks were run.
