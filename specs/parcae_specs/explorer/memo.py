@@ -86,7 +86,7 @@ class Memo:
             if one.name not in self.seen and one.seen(step.cell, step.events):
                 self.seen.add(one.name)
         broken = tuple(
-            Violation(one.name, "does not hold")
+            Violation(one.name, "a job is as it may not be")
             for one in self.model.always
             if not one.holds(step.cell)
         )

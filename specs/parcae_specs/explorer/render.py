@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -150,7 +151,7 @@ def _act(record: dict[str, Any]) -> Act:
 
 def pytest_file(schedule: Schedule) -> str:
     """A test that does the schedule and requires the guarantee: it fails until that is mended."""
-    name = schedule.guarantee.lower().replace(" ", "_").replace("-", "_")
+    name = re.sub(r"\W+", "_", schedule.guarantee.lower())
     lines = [
         f'"""Written by the explorer: {schedule.guarantee} did not hold in {schedule.model}."""',
         "",
@@ -166,8 +167,20 @@ def pytest_file(schedule: Schedule) -> str:
         for scene in schedule.scenes
         if scene.act is not None
     ]
-    lines.append(f"    assert run.found({schedule.guarantee!r}) == ''")
+    lines += _verdict(schedule.guarantee)
     return "\n".join(lines) + "\n"
+
+
+def _verdict(guarantee: str) -> list[str]:
+    """The assertion: on a guarantee, or on a property that a module of the user's has."""
+    module, _, function = guarantee.partition(":")
+    if not function:
+        return [f"    assert run.found({guarantee!r}) == ''"]
+    return [
+        f"    from {module} import {function} as holds",
+        "",
+        "    assert all(holds(job) for job in run.seen)",
+    ]
 
 
 _IMPORTS = (

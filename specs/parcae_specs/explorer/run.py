@@ -20,6 +20,7 @@ from parcae_specs.explorer import crowd
 from parcae_specs.explorer.audit import audit
 from parcae_specs.explorer.cell import NOW, Cell
 from parcae_specs.explorer.crowd import job_name
+from parcae_specs.explorer.model import Always
 from parcae_specs.explorer.step import Step, put
 from parcae_specs.explorer.watch import Violation
 
@@ -47,9 +48,16 @@ class Act:
 
 
 class Run:
-    """Jobs, and everything that was put to them."""
+    """Jobs, and everything that was put to them.
 
-    def __init__(self, jobs: Sequence[c.Submit | None]) -> None:
+    Args:
+        jobs: what is admitted at the beginning; ``None`` is room for a manual retry.
+        always: properties beside the guarantees.
+    """
+
+    def __init__(self, jobs: Sequence[c.Submit | None], always: Sequence[Always] = ()) -> None:
+        self.always = always
+        self.seen: list[Job] = []
         self.cells: list[Cell] = [Cell() for _ in jobs]
         self.broken: list[Violation] = []
         self.places = 0
@@ -104,7 +112,15 @@ class Run:
         self.broken += step.broken
         if step.refusal is None:
             self.cells[slot] = step.cell
+            self._look(step.cell)
         return step
+
+    def _look(self, cell: Cell) -> None:
+        if cell.stored is not None:
+            self.seen.append(cell.stored.job)
+        for one in self.always:
+            if not one.holds(cell):
+                self.broken.append(Violation(one.name, "a job is as it may not be"))
 
     def holds(self, guarantee: str) -> bool:
         """Whether a guarantee held throughout."""

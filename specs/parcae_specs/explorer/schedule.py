@@ -72,7 +72,7 @@ class Replay:
     """Walks a path in real time: by real tokens, on a clock that goes on."""
 
     def __init__(self, model: Model) -> None:
-        self.run = Run(model.jobs)
+        self.run = Run(model.jobs, model.always)
         self.elapsed = 0.0
         self.tokens: list[dict[int, int]] = [{} for _ in model.jobs]
         self.requests: dict[str, int] = {}
