@@ -16,11 +16,15 @@ from parcae_specs.contracts.selections import Selections
 from parcae_specs.contracts.walk import Walk
 from parcae_specs.subject import Capability, Subject, found
 
-__all__ = ["Capability", "ClockContract", "StoreContract", "Subject", "found"]
+__all__ = ["Capability", "ClockContract", "Examples", "StoreContract", "Subject", "found"]
 
 
-class StoreContract(Atomic, Rows, Selections, Reading, Bus, Lasting, Walk, Histories):
-    """Every numbered requirement of :class:`parcae.ports.Store` and of its bus.
+class Examples(Atomic, Rows, Selections, Reading, Bus, Lasting):
+    """Every numbered requirement of :class:`parcae.ports.Store` and of its bus, by example."""
+
+
+class StoreContract(Examples, Walk, Histories):
+    """The same, and over all small states, orders and histories besides.
 
     Inherit, and set ``subject``.
     """

@@ -90,7 +90,8 @@ class Atomic(Contract):
 
         calls = [driver.submit(), driver.store.transact(Named(), bad), driver.submit()]
         done = await asyncio.gather(*calls, return_exceptions=True)
-        assert [type(one) for one in done] == [str, ZeroDivisionError, str]
+        told = [type(one) for one in done]
+        assert told == [str, ZeroDivisionError, str], f"S18: a rule raised, and they got {told}"
         assert len((await driver.store.find(Query())).jobs) == 2
 
     @promise("Store 4", "S18")

@@ -14,14 +14,11 @@ from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise
 from parcae_specs.subject import Capability
 
-SOON = 10.0
-"""Seconds within which whoever waits has to be woken."""
 
-
-async def woken(waiting: asyncio.Task[int]) -> int:
+async def woken(kit: Kit, waiting: asyncio.Task[int]) -> int:
     """The mark that a waiting task was woken with."""
     try:
-        return await asyncio.wait_for(waiting, SOON)
+        return await asyncio.wait_for(waiting, kit.soon)
     except TimeoutError:
         raise AssertionError("L2: a commit has woken nobody") from None
 
@@ -47,7 +44,7 @@ class Bus(Contract):
         waiting = asyncio.create_task(driver.store.wait(mark))
         await asyncio.sleep(0)
         await driver.submit()
-        assert await woken(waiting) > mark
+        assert await woken(kit, waiting) > mark
         assert driver.store.mark() > mark
 
     @promise("EventBus 2", "L2")
@@ -56,7 +53,7 @@ class Bus(Contract):
         for _ in range(20):
             mark = driver.store.mark()
             await driver.submit()
-            now = await woken(asyncio.create_task(driver.store.wait(mark)))
+            now = await woken(kit, asyncio.create_task(driver.store.wait(mark)))
             assert now > mark
             assert now <= driver.store.mark(), "EventBus 1: the mark went back"
 
@@ -67,7 +64,7 @@ class Bus(Contract):
             mark = here.store.mark()
             waiting = asyncio.create_task(here.store.wait(mark))
             await there.submit()
-            assert await woken(waiting) > mark
+            assert await woken(kit, waiting) > mark
 
     @promise("EventBus 3", "L2")
     async def test_l2_whoever_waits_for_a_job_is_woken_by_its_end(self, kit: Kit) -> None:
@@ -79,7 +76,7 @@ class Bus(Contract):
         await asyncio.sleep(0.01)
         assert not waiting.done()
         await driver.work(granted)
-        await asyncio.wait_for(waiting, SOON)
+        await asyncio.wait_for(waiting, kit.soon)
 
     @promise("EventBus 3", "L2")
     async def test_l2_whoever_waits_for_a_job_is_woken_by_its_deletion(self, kit: Kit) -> None:
@@ -89,7 +86,7 @@ class Bus(Contract):
         waiting = asyncio.create_task(driver.store.wait(mark, None, job))
         await asyncio.sleep(0)
         await driver.tell(job, c.Delete())
-        assert await woken(waiting) > mark
+        assert await woken(kit, waiting) > mark
 
     @promise("EventBus 2", "L8", needs=[Capability.CLOCK])
     async def test_l8_a_wait_ends_at_its_instant_by_the_clock_of_the_store(self, kit: Kit) -> None:
@@ -104,7 +101,7 @@ class Bus(Contract):
             kit.moved.advance(day)
             await asyncio.sleep(0.001)
         assert await waiting == store.mark() == mark
-        mark = await asyncio.wait_for(store.wait(store.mark(), kit.clock.now()), SOON)
+        mark = await asyncio.wait_for(store.wait(store.mark(), kit.clock.now()), kit.soon)
         assert mark == store.mark()
 
     @promise("EventBus 4", "Store 11", "L2")
@@ -116,11 +113,11 @@ class Bus(Contract):
 
         async def wait() -> None:
             both = [asyncio.create_task(driver.store.wait(mark)) for _ in range(2)]
-            marks.extend([await woken(one) for one in both])
+            marks.extend([await woken(kit, one) for one in both])
 
         threads = _started(lambda: asyncio.run(wait()), 3)
         await driver.submit()
-        await _joined(threads)
+        await _joined(kit, threads)
         assert len(marks) == 6
         assert all(one > mark for one in marks)
 
@@ -131,8 +128,9 @@ class Bus(Contract):
         async def submit() -> None:
             await asyncio.gather(*(driver.submit() for _ in range(5)))
 
-        await _joined(_started(lambda: asyncio.run(submit()), 4))
-        assert len((await driver.store.find(Query())).jobs) == 20
+        await _joined(kit, _started(lambda: asyncio.run(submit()), 4))
+        number = len((await driver.store.find(Query())).jobs)
+        assert number == 20, f"of 20 submissions in four event loops {number} came through"
 
     @promise("Store 11", "L7")
     async def test_l7_a_thread_reaches_the_store_while_the_loop_that_opened_it_is_blocked(
@@ -149,9 +147,9 @@ class Bus(Contract):
 
         threads = _started(renew, 1)
         # On purpose: this blocks the event loop, like a handler that should not.
-        in_time = renewed.wait(SOON)
+        in_time = renewed.wait(kit.soon)
         assert in_time, "L7: it is reached only while another event loop turns"
-        await _joined(threads)
+        await _joined(kit, threads)
 
     @promise("Store 2", "Store 11", "S23")
     async def test_s23_who_is_cancelled_while_waiting_does_not_disturb_the_others(
@@ -185,7 +183,7 @@ def _started(target: object, number: int) -> Sequence[threading.Thread]:
     return threads
 
 
-async def _joined(threads: Sequence[threading.Thread]) -> None:
+async def _joined(kit: Kit, threads: Sequence[threading.Thread]) -> None:
     for thread in threads:
-        await asyncio.to_thread(thread.join, SOON)
+        await asyncio.to_thread(thread.join, kit.soon)
         assert not thread.is_alive(), "a thread still waits for its answer"

@@ -33,8 +33,10 @@ PATIENCE = 30.0
 class Kit:
     """One test's stores, all in one folder unless it asks for another."""
 
-    def __init__(self, subject: Subject, folder: Path) -> None:
+    def __init__(self, subject: Subject, folder: Path, patience: float = PATIENCE) -> None:
         self.subject = subject
+        self.patience = patience
+        self.soon = patience / 3
         self.folder = folder
         self.moved = ManualClock()
         given = Capability.CLOCK in subject.capabilities
@@ -76,7 +78,7 @@ class Kit:
     async def play(self, body: Awaitable[None]) -> None:
         """Await the test; then no store may have found a fault in itself."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 await body
                 for store in tuple(self._open):
                     await self.close(store)

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from shutil import rmtree
 
 from attrs import evolve as replace
 from attrs import field, frozen
@@ -130,6 +131,7 @@ class _Batch:
         for store in {id(one): one for one in (applier, keeper)}.values():
             self.kit.drop(store)
             await store.close()
+        rmtree(self.kit.folder / folder)
         return Counted(
             states=len(self.states),
             pairs=len(self.pairs),

@@ -54,7 +54,8 @@ class Rows(Contract):
         driver = await kit.driver()
         done = await driver.store.transact(Named(), two)
         log = await driver.store.log()
-        assert [one.version for one in log] == [1, 2, 1, 2]
+        versions = [one.version for one in log]
+        assert versions == [1, 2, 1, 2], f"events of a commit have the versions {versions}"
         assert [one.job_id for one in log[::2]] == [one.job_id for one in done.changes]
         assert [one.position for one in log] == sorted({one.position for one in log})
 
@@ -73,7 +74,7 @@ class Rows(Contract):
             return [replace(change, effects=(later, Remind(at=offered + day * 2)))]
 
         await driver.store.transact(Named(ids=(job,)), moved)
-        assert await driver.claim() == []
+        assert await driver.claim() == [], "offered otherwise than the effects say"
         assert await driver.store.next_due(offered) == offered + day
         assert await driver.store.next_due(offered + day) == offered + day * 2
         # It keeps now what its state does not owe, and an audit may say so; that is mended here.
@@ -88,11 +89,13 @@ class Rows(Contract):
         await driver.tell(job, c.Delete())
         assert await driver.store.fetch(job) is None
         assert await driver.store.blobs(job, ["payload", "result/only"]) == {}
-        assert [type(one.event) for one in await driver.store.history(job)] == [Deleted]
-        assert [one.version for one in await driver.store.log()] == [7]
+        left = [type(one.event) for one in await driver.store.history(job)]
+        assert left == [Deleted], f"S22: more than its deletion is left: {left}"
+        assert [one.version for one in await driver.store.log()] == [7], "S22: so in the log"
         assert await driver.store.count(Query()) == {}
         shown = await driver.shown(Named(ids=(job,), keys=(KEY,)))
         assert dict(shown.jobs) == {}
+        assert KEY in shown.keys, "S22: its key is gone with it"
         assert shown.keys[KEY].job_id == job
         assert await driver.submit(key="k") == job, "S17: its key admitted a second job"
 
@@ -207,9 +210,9 @@ class Rows(Contract):
         assert done.position == head, "a renewal is no event, and takes no position"
         for job, change in zip(jobs, done.changes, strict=True):
             stored = await row(driver.store, job)
-            assert stored.liveness == change.liveness
             assert stored.liveness is not None
             assert stored.liveness.progress == progress, "the renewal was not kept"
+            assert stored.liveness == change.liveness
             assert stored.job.version == 3
         assert len(await driver.store.log()) == 9
 

@@ -156,7 +156,8 @@ class Selections(Contract):
         shown = list((await driver.shown(Overdue())).jobs)
         assert shown == [jobs[1]], "what falls due at this very instant is due, nothing else"
         kit.moved.advance(hours(1))
-        assert list((await driver.shown(Overdue())).jobs) == [jobs[1], jobs[2], jobs[0]]
+        line = list((await driver.shown(Overdue())).jobs)
+        assert line == [jobs[1], jobs[2], jobs[0]], "not the longest overdue first"
         done = await driver.reconcile(limit=2)
         assert [one.job_id for one in done.changes] == jobs[1:]
         counts = await driver.store.count(Query())
