@@ -60,7 +60,7 @@ class Skips:
         """Say what was not tested, and why."""
         if not self.tests:
             return
-        from parcae_specs.contracts.subject import CAN, Capability
+        from parcae_specs.subject import CAN, Capability
 
         terminalreporter.section("not held to, for it was not declared")
         width = max(map(len, self.tests))
