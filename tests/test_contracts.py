@@ -13,12 +13,16 @@ from parcae_specs.contracts.ours import MEMORY, SQLITE
 
 
 class TestMemory(StoreContract):
+    """S1, S3–S5, S7, S16–S18, S20–S28, L2, L3, L6–L8, but for what a kill could take away."""
+
     subject = MEMORY
     # It is the reference itself.
     test_s26_whatever_is_asked_it_answers_as_the_reference_does = None  # type: ignore[assignment]
 
 
 class TestSqlite(StoreContract):
+    """S1, S3–S5, S7, S16–S18, S20–S28, L2, L3, L6–L8."""
+
     subject = SQLITE
 
 
@@ -56,6 +60,21 @@ def test_every_numbered_requirement_of_a_port_has_a_test_that_names_it() -> None
         assert _numbered(port) <= promised, f"no test: {sorted(_numbered(port) - promised)}"
     clocks = " ".join(test.__doc__ for test in _tests(ClockContract).values())
     assert all(one in clocks for one in _numbered(Clock))
+
+
+def test_the_contract_is_about_the_guarantees_that_its_docstring_names() -> None:
+    said = [getattr(test, "promised", ()) for test in _tests(StoreContract).values()]
+    promised = {one for some in said for one in some if " " not in one}
+    assert promised == _named(TestSqlite.__doc__ or "")
+
+
+def _named(text: str) -> set[str]:
+    ranges = re.findall(r"([SL])(\d+)(?:–[SL](\d+))?", text)
+    return {
+        f"{letter}{number}"
+        for letter, first, last in ranges
+        for number in range(int(first), int(last or first) + 1)
+    }
 
 
 def test_every_test_of_a_contract_names_its_guarantee() -> None:

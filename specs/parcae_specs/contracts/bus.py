@@ -11,7 +11,7 @@ from parcae import commands as c
 from parcae.ports import Query, Store
 from parcae.values import JobId, Token
 from parcae_specs.contracts.base import Contract
-from parcae_specs.contracts.kit import Kit, promise
+from parcae_specs.contracts.kit import Kit, promise, quiet
 from parcae_specs.subject import Capability
 
 
@@ -21,17 +21,6 @@ async def woken(kit: Kit, waiting: asyncio.Task[int]) -> int:
         return await asyncio.wait_for(waiting, kit.soon)
     except TimeoutError:
         raise AssertionError("L2: a commit has woken nobody") from None
-
-
-async def quiet(store: Store) -> int:
-    """A mark after which nothing is committed: a store may wake once too often, not for ever."""
-    for _ in range(5):
-        mark = store.mark()
-        try:
-            await asyncio.wait_for(store.wait(mark), 0.05)
-        except TimeoutError:
-            return mark
-    raise AssertionError("EventBus 2: it returns again and again though nothing is committed")
 
 
 class Bus(Contract):

@@ -20,7 +20,7 @@ class Histories(Contract):
     """Calls that killed clients make."""
     kills: ClassVar[int] = 12
 
-    @promise("Store 2", "Store 5", "Store 8", "S26", "S16", "S7")
+    @promise("Store 2", "Store 5", "Store 8", "S26", "S16", "S7", long=True)
     async def test_s26_what_concurrent_clients_did_is_strictly_serialisable(self, kit: Kit) -> None:
         number = 2 if Capability.SHARED in kit.subject.capabilities else 1
         folder = kit.folder / "kept"

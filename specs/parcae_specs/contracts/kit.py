@@ -75,10 +75,10 @@ class Kit:
         """The test will close it; it need not pass an audit."""
         self._open.remove(store)
 
-    async def play(self, body: Awaitable[None]) -> None:
+    async def play(self, body: Awaitable[None], patience: float) -> None:
         """Await the test; then no store may have found a fault in itself."""
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(patience):
                 await body
                 for store in tuple(self._open):
                     await self.close(store)
@@ -101,7 +101,7 @@ class Marked(Protocol):
 
 
 def promise(
-    *ids: str, needs: Sequence[Capability] = ()
+    *ids: str, needs: Sequence[Capability] = (), long: bool = False
 ) -> Callable[
     [Callable[Concatenate[T, Kit, P], Awaitable[None]]], Callable[Concatenate[T, Kit, P], None]
 ]:
@@ -110,6 +110,7 @@ def promise(
     Args:
         ids: guarantees, and numbered requirements of a port (``Store 5``).
         needs: what the store must have declared; else the test is skipped.
+        long: it takes a while, so more patience is needed.
     """
 
     def wrap(
@@ -118,7 +119,8 @@ def promise(
         @functools.wraps(body)
         def test(self: T, kit: Kit, *args: P.args, **kwargs: P.kwargs) -> None:
             kit.require(*needs)
-            asyncio.run(kit.play(body(self, kit, *args, **kwargs)))
+            patience = kit.patience * (20 if long else 1)
+            asyncio.run(kit.play(body(self, kit, *args, **kwargs), patience))
 
         marked: Any = test
         marked.promised, marked.needs = ids, frozenset(needs)
@@ -151,6 +153,17 @@ async def refused(store: Store, doing: Awaitable[object], reason: Reason) -> Non
     assert error is not None, f"S18: taken, but should have been refused: {reason}"
     assert getattr(error, "reason", None) is reason, f"expected {reason!r}, got {error!r}"
     assert await everything(store) == before, "S18: a refused command changed something"
+
+
+async def quiet(store: Store) -> int:
+    """A mark after which nothing is committed: a store may wake once too often, not for ever."""
+    for _ in range(5):
+        mark = store.mark()
+        try:
+            await asyncio.wait_for(store.wait(mark), 0.05)
+        except TimeoutError:
+            return mark
+    raise AssertionError("EventBus 2: it returns again and again though nothing is committed")
 
 
 async def row(store: Store, job: JobId) -> Stored:

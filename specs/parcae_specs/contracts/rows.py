@@ -20,7 +20,7 @@ from parcae.state import Ended
 from parcae.values import JobId, Status, Token, Version, blob, seconds
 from parcae_specs.contracts.atomic import note, two
 from parcae_specs.contracts.base import Contract
-from parcae_specs.contracts.kit import Kit, everything, promise, refused, row
+from parcae_specs.contracts.kit import Kit, everything, promise, quiet, refused, row
 from parcae_specs.drive import PAYLOAD, Driver, result, spec
 from parcae_specs.subject import Capability
 
@@ -187,10 +187,11 @@ class Rows(Contract):
         driver = await kit.driver()
         job = await driver.finished()
         before = await everything(driver.store)
-        head = (await driver.store.log())[-1].position
+        head, mark = (await driver.store.log())[-1].position, await quiet(driver.store)
         done = await driver.tell(job, c.Cancel())
         assert done.changes[0].idle
         assert done.position == head
+        assert driver.store.mark() == mark, "it counts as a commit"
         assert await everything(driver.store) == before
 
     @promise("Store 9", "S5")

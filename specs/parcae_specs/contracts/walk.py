@@ -30,7 +30,7 @@ class Walk(Contract):
     examples: ClassVar[int] = 60
     """How many runs the state machine makes."""
 
-    @promise("Store 1", "Store 5", "Store 6", "S5", "S18", needs=[Capability.CLOCK])
+    @promise("Store 1", "Store 5", "Store 6", "S5", "S18", needs=[Capability.CLOCK], long=True)
     async def test_s5_every_command_in_every_reachable_state_does_what_the_kernel_says(
         self, kit: Kit
     ) -> None:
@@ -40,7 +40,7 @@ class Walk(Contract):
         assert counted.changed >= 5_000
         assert {one.stored.job.status for one in states} == set(Status)
 
-    @promise("Store 2", "S26", "S3", needs=[Capability.CLOCK, Capability.SHARED])
+    @promise("Store 2", "S26", "S3", needs=[Capability.CLOCK, Capability.SHARED], long=True)
     async def test_s26_of_two_that_overlap_the_second_sees_what_the_first_has_left(
         self, kit: Kit
     ) -> None:
