@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-anno
 
 # Targets share an environment, so `make -j` must not build it twice at once.
 .NOTPARALLEL:
-.PHONY: help demo test check format lint types layers soak bench lock dist clean dev
+.PHONY: help demo test check format lint types layers explore soak bench lock dist clean dev
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile
@@ -17,8 +17,14 @@ demo: ## Archive real files with two workers, one of which is killed
 	$(BOOTSTRAP) demo
 	@.venv-demo/bin/parcae demo $(ARGS)
 
+# A file stays together, so that its tests share what they make; what measures time runs alone.
 test: dev ## Run the tests
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: lint types layers test ## Everything that must be green before a commit
 
@@ -35,6 +41,12 @@ types: dev ## Check types
 
 layers: dev ## Check who imports whom
 	$(BIN)/lint-imports
+
+explore: dev ## Walk every state, for an hour; crash, simulate and compare as long
+	$(BIN)/python -m parcae_specs.explorer --deep $(ARGS)
+	$(BIN)/python -m parcae_specs.tla --deep
+	$(BIN)/python -m parcae_specs.crash --all
+	$(BIN)/python -m parcae_specs.simulation --seeds 10000
 
 soak: dev ## Kill workers at random, many times
 	$(BIN)/python -m parcae_specs.soak $(ARGS)

@@ -142,10 +142,12 @@ def test_the_metadata_tells_python_licence_extras_and_dependencies(metadata: Mes
     assert installed_with("all") >= base | {"sqlite-utils", "click", "rich", "aiohttp", "psycopg"}
 
 
-def test_the_script_is_named_parcae(built: Path) -> None:
+def test_the_script_the_verb_and_the_plugin_are_found_by_their_names(built: Path) -> None:
     (path,) = built.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
         assert archive.read(name).decode() == (
-            "[console_scripts]\nparcae = parcae_adapters.cli:main\n"
+            "[console_scripts]\nparcae = parcae_adapters.cli:main\n\n"
+            "[parcae.commands]\ncheck = parcae_specs.check:command\n\n"
+            "[pytest11]\nparcae = parcae_specs.plugin\n"
         )
