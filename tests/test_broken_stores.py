@@ -64,6 +64,7 @@ def test_the_history_of_a_broken_store_is_rejected(
     assert caught.value.guarantee == guarantee, caught.value
 
 
+PLUGIN = "parcae_specs.plugin"
 LEFT_OUT = "not every_command and not reference and not clients"
 
 MINE = """

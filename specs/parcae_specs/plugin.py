@@ -39,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.path.insert(0, here)
     suite = str(Path(__file__).parent / "contracts" / "suite.py")
     named = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
-    config.args = [*named, suite]
+    # A worker of pytest-xdist is given the arguments with the suite among them.
+    config.args = list(dict.fromkeys([*named, suite]))
 
 
 class Skips:

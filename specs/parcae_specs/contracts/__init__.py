@@ -1,6 +1,6 @@
 """The conformance kit: what a store or a clock must do to be one, as tests to inherit.
 
-With no test file at all: ``pytest -p parcae_specs.plugin --parcae-store mypackage:make_store``.
+With no test file at all: ``pytest --parcae-store mypackage:make_store``.
 """
 
 from __future__ import annotations
