@@ -34,8 +34,8 @@ class WriteSkew(Breakable):
 
     async def transact(self, selection: Selection, rule: Rule) -> Committed:
         """Decide on a snapshot; decide anew if a job to be written has moved on."""
+        self._require_open()
         while True:
-            self._require_open()
             view = self._view(selection)
             changes = self.decided(rule, view)
             written = self.checked(changes)
