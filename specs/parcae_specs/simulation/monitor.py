@@ -17,7 +17,7 @@ from parcae.context import Context
 from parcae.errors import Corrupt, ParcaeError
 from parcae.evolve import evolve
 from parcae.ports import Committed
-from parcae.spec import RetryMode, Spec
+from parcae.spec import Lost, RetryMode, Spec
 from parcae.state import Job
 from parcae.values import Cause, Error, Instant, JobId, Status, seconds
 from parcae_specs import invariants
@@ -244,6 +244,10 @@ class Monitor:
             checked = self._folded(job_id, known) if gone else job
             for fault in invariants.of_history(job_id, known, checked):
                 yield f"{fault} (job {job_id})"
+            losses = sum(_put_back(event) for event in known)
+            policy = self.specs[job_id].on_lost
+            if losses > (policy.times if policy.action is Lost.RETRY else 0):
+                yield f"S19: put back after {losses} losses (job {job_id})"
 
     @staticmethod
     def _folded(job_id: JobId, history: list[e.Event]) -> Job | None:
@@ -256,6 +260,10 @@ class Monitor:
         """How the jobs ended, deleted ones included."""
         ends = (ENDS[type(one)] for many in self.histories.values() for one in many if _ends(one))
         return Counter(ends)
+
+
+def _put_back(event: e.Event) -> bool:
+    return isinstance(event, e.RetryScheduled) and event.cause is Cause.LEASE_LOST
 
 
 def _placeless(event: e.Event) -> e.Event:

@@ -13,20 +13,24 @@ from random import Random
 
 from attrs import Factory, frozen
 
+from parcae import handle as rules
 from parcae.engine import Engine
 from parcae.fsck import fsck
+from parcae.state import Compensating, Job
 from parcae.timing import next_due
-from parcae.values import JobId, seconds
+from parcae.values import Instant, JobId, seconds
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.worker import Worker
 from parcae_adapters.worker.keeper import TICK
 from parcae_adapters.worker.worker import LOOK, PAUSE
+from parcae_specs.simulation.balance import acknowledged, told
 from parcae_specs.simulation.bound import Pace, bound
+from parcae_specs.simulation.edges import Edges
 from parcae_specs.simulation.faults import LATE, PATIENCE, QUICK, Faults, draw
 from parcae_specs.simulation.host import Client
 from parcae_specs.simulation.monitor import Monitor
 from parcae_specs.simulation.nemesis import Nemesis
-from parcae_specs.simulation.processes import Process, StoreClock, without_threads
+from parcae_specs.simulation.processes import Process, StoreClock, exchanged, without_threads
 from parcae_specs.simulation.strands import Scheduler, Spinning
 from parcae_specs.simulation.wire import Server, Wire, at_once
 from parcae_specs.simulation.work import LONGEST, Crew
@@ -77,8 +81,10 @@ def simulate(seed: int) -> Simulated:
     """Play the world of ``seed`` to its end."""
     with without_threads(), _silence():
         world = World(seed)
+        watched = Edges(world.monitor.breaks).watch(vars(rules)["decide"])
         try:
-            world.play()
+            with exchanged((rules, "decide", watched)):
+                world.play()
         except Spinning as spinning:
             world.monitor.breaks(f"L1: {spinning}")
         finally:
@@ -214,7 +220,11 @@ class World:
         horizon = self.clock.now() - self._settle()
         for job_id in sorted(self.monitor.alive):
             stored = at_once(self.store.fetch(job_id))
-            due = next_due(stored.job, stored.liveness) if stored else None
+            if stored is None:
+                continue
+            if _overdue(stored.job, horizon):
+                self.monitor.breaks(f"L1: job {job_id} is worked on past its timeout")
+            due = next_due(stored.job, stored.liveness)
             if due is not None and max(due.at, self._quiet_from) < horizon:
                 self.monitor.breaks(f"L3: job {job_id} is {due.kind.name} since {due.at}")
 
@@ -226,41 +236,12 @@ class World:
             monitor.breaks(fault)
         for trouble in self.scheduler.troubles:
             monitor.breaks(f"the simulation itself: {trouble}")
-        self._acknowledged()
-        self._log()
-
-    def _acknowledged(self) -> None:
-        """Every acknowledged order is there once, every other at most once (S17)."""
-        admitted: Counter[tuple[str, str]] = Counter()
-        named: set[JobId] = set()
-        for job_id, history in self.monitor.histories.items():
-            spec = getattr(history[0], "spec", None)
-            named.add(job_id)
-            if spec is not None and spec.origin is None:
-                admitted[spec.kind, spec.payload.digest] += 1
-        for order in (order for client in self.clients for order in client.orders):
-            if order.job_id is not None and order.job_id not in named:
-                self.monitor.breaks(f"S17: {order.key} was acknowledged, and is not there")
-            if order.request is None:
-                continue
-            spec = order.request.spec
-            count = admitted[spec.kind, spec.payload.digest]
-            if count > 1 or (order.job_id is not None and count != 1):
-                self.monitor.breaks(f"S17: {order.key} is there {count} times")
-
-    def _log(self) -> None:
-        """The log tells every event that is kept, once, in the order of its job (S16)."""
-        told: dict[JobId, list[object]] = {}
-        last = 0
-        for one in at_once(self.store.log(limit=1_000_000)):
-            if one.position <= last:
-                self.monitor.breaks(f"S16: position {one.position} after {last}")
-            last = one.position
-            told.setdefault(one.job_id, []).append(one.event)
-        for job_id, history in self.monitor.histories.items():
-            kept = history if job_id in self.monitor.jobs else history[-1:]
-            if told.get(job_id) != kept:
-                self.monitor.breaks(f"S16: the log tells another story of job {job_id}")
+        orders = (order for client in self.clients for order in client.orders)
+        log = at_once(self.store.log(limit=1_000_000))
+        for fault in acknowledged(monitor.histories, orders):
+            monitor.breaks(fault)
+        for fault in told(monitor.histories, monitor.jobs, log):
+            monitor.breaks(fault)
 
     def dispose(self) -> None:
         """Take everything apart."""
@@ -286,3 +267,10 @@ class World:
             seen=seen,
             lines=tuple(monitor.lines),
         )
+
+
+def _overdue(job: Job, now: Instant) -> bool:
+    """Whether a lease outlasts its hard timeout, counted here anew."""
+    timing, lease = job.spec.timing, job.lease
+    limit = timing.undo if isinstance(job.state, Compensating) else timing.attempt
+    return lease is not None and lease.since + limit < now
