@@ -113,7 +113,7 @@ CONTROLS = (
     Control(
         name="keepers do not reconcile",
         seed=0,
-        breaks=("L3", "L8"),
+        breaks=("L1", "L3", "L8"),
         plant=_keepers_do_not_reconcile,
     ),
     Control(
