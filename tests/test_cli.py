@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,12 +204,29 @@ def test_given_a_job_that_does_not_end_then_wait_exits_with_7(shell: Shell) -> N
     assert job_id in one_line(result)
 
 
+def until_open(pid: int) -> None:
+    """Return once the process has the database open, which is when it begins to wait."""
+    files = Path(f"/proc/{pid}/fd")
+    if not files.exists():
+        time.sleep(3)  # Where there is no /proc, nothing else tells from outside.
+        return
+    while not any(name.endswith("jobs.db-wal") for name in targets(files)):
+        time.sleep(0.02)
+
+
+def targets(files: Path) -> Iterator[str]:
+    """What a process has open; it opens and closes files meanwhile."""
+    for file in files.iterdir():
+        with suppress(OSError):
+            yield str(file.readlink())
+
+
 def test_given_somebody_who_waits_when_he_is_interrupted_then_it_exits_with_130(
     shell: Shell,
 ) -> None:
     job_id = shell.submit("sleep", "1")
     with shell.start("wait", job_id) as waiting:
-        time.sleep(1.5)
+        until_open(waiting.pid)
         waiting.send_signal(signal.SIGINT)
         output, errors = waiting.communicate(timeout=20)
 
