@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 from parcae_specs.crash.port import Survived
 from parcae_specs.crash.power import Losses
@@ -56,10 +57,13 @@ synced. Each is opened by the store and compared with what it held after each ca
 """
 
 NORMAL = """\
-`full` may lose nothing; `normal` no more than the last of it, without damage: by how many answered
-calls an image lacks, so many images: {spread}.
-That is what came since SQLite last carried its log over into the file, every {pages} pages here; a
-store does so every 1000 pages, and may lose as much more.
+`full` may lose nothing, and `normal` no more than the last of it, without damage. By how many
+answered calls an image lacks, so many images of `normal`:
+
+{spread}.
+
+That is what came since SQLite last carried its log over into the file, every {pages} pages here; by
+itself it does so every 1000 pages, and `normal` may lose as much more.
 `off` is what no store offers: it has to lose and to damage, or the images would show nothing.
 """
 
@@ -105,7 +109,7 @@ def power(rows: Mapping[str, Losses]) -> str:
 def _normal(rows: Mapping[str, Losses]) -> str:
     found = rows["normal"].lost
     spread = ", ".join(f"{lost}: {found[lost]}" for lost in sorted(found))
-    return NORMAL.format(spread=spread, pages=CHECKPOINT)
+    return NORMAL.format(spread=fill(spread, 100), pages=CHECKPOINT)
 
 
 def troubles(rows: Mapping[str, Troubled]) -> str:
