@@ -16,7 +16,7 @@ from parcae_specs.explorer.names import lease_bits, rename
 from parcae_specs.explorer.report import bound, bytes_per_state
 from parcae_specs.explorer.schedule import Replay
 from parcae_specs.explorer.search import Walk, explore
-from parcae_specs.explorer.slices import SLICES
+from parcae_specs.explorer.slices import DEEP
 from parcae_specs.explorer.slices.parts import ends, job
 from parcae_specs.explorer.space import Space
 
@@ -55,12 +55,12 @@ def test_symmetry_over_workers_gives_the_same_verdict_in_fewer_worlds() -> None:
     assert plain.states / 2 <= folded.states < plain.states * 0.6, folded.states
 
 
-@pytest.mark.parametrize("name", sorted(SLICES))
+@pytest.mark.parametrize("name", sorted(DEEP))
 def test_relative_times_and_short_names_say_what_absolute_ones_do(name: str) -> None:
     """S26: a walk through worlds, and the same walk in real time, come to the same jobs."""
     draw = random.Random(7)
     for _ in range(20):
-        _walk_both_ways(evolve(SLICES[name], symmetric=False), draw, 25)
+        _walk_both_ways(evolve(DEEP[name], symmetric=False), draw, 25)
 
 
 def _walk_both_ways(model: Model, draw: random.Random, steps: int) -> None:
@@ -139,5 +139,5 @@ def test_the_report_always_says_where_the_exploration_ended() -> None:
 
 
 def test_a_world_takes_at_most_150_bytes() -> None:
-    found = explore(evolve(SLICES["dependency"]), limit=60_000)
+    found = explore(evolve(DEEP["dependency"]), limit=60_000)
     assert bytes_per_state(found) <= 150

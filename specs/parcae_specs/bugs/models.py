@@ -7,17 +7,17 @@ from attrs import evolve
 from parcae.spec import Lost, OnLost, Timing
 from parcae.values import seconds
 from parcae_specs.explorer.model import Fault, Model
-from parcae_specs.explorer.slices import SLICES
+from parcae_specs.explorer.slices import DEEP
 from parcae_specs.explorer.slices.parts import BRISK, TWICE, job
 
-FORWARD = evolve(SLICES["lifecycle"], name="forward", sometimes=())
+FORWARD = evolve(DEEP["lifecycle"], name="forward", sometimes=())
 """One job of two phases, two workers, all faults."""
 
-UNDOING = evolve(SLICES["saga"], name="undoing", sometimes=())
-RETRYING = evolve(SLICES["retry"], name="retrying", sometimes=())
-CLOCKS = evolve(SLICES["clocks"], name="clocks", sometimes=())
-WAITING = evolve(SLICES["dependency"], name="waiting", sometimes=())
-LINE = evolve(SLICES["lane"], name="line", sometimes=())
+UNDOING = evolve(DEEP["saga"], name="undoing", sometimes=())
+RETRYING = evolve(DEEP["retry"], name="retrying", sometimes=())
+CLOCKS = evolve(DEEP["clocks"], name="clocks", sometimes=())
+WAITING = evolve(DEEP["dependency"], name="waiting", sometimes=())
+LINE = evolve(DEEP["lane"], name="line", sometimes=())
 
 TIMID = evolve(
     FORWARD,

@@ -78,9 +78,9 @@ class Memo:
         for event in step.events:
             self.arrows[status, type(event)] += 1
         after = before if step.refusal is not None else step.cell
-        return self.intern(after), self._look(_only(step, broken))
+        return self.intern(after), self.look(_only(step, broken))
 
-    def _look(self, step: Step) -> Step:
+    def look(self, step: Step) -> Step:
         """Tick off what has to be reached, and put the user's own properties to the cell."""
         for one in self.model.sometimes:
             if one.name not in self.seen and one.seen(step.cell, step.events):

@@ -289,7 +289,7 @@ class Options:
                 yield self._retry(values, slot, mode, room[0])
 
     def _retry(self, values: list[Cell], slot: int, mode: RetryMode, fresh: int) -> Option:
-        step = crowd.retry(values, slot, mode, fresh, self.memo.now)
+        step = self.memo.look(crowd.retry(values, slot, mode, fresh, self.memo.now))
         changes: tuple[tuple[int, int], ...] = ()
         if step.answer is not None:
             origin = values[slot]

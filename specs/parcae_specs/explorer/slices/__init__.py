@@ -7,10 +7,17 @@ from parcae_specs.explorer.slices.clocks import CLOCKS
 from parcae_specs.explorer.slices.dependency import DEPENDENCY
 from parcae_specs.explorer.slices.lane import LANE
 from parcae_specs.explorer.slices.lifecycle import LIFECYCLE
+from parcae_specs.explorer.slices.quick import QUICK, QUIET
 from parcae_specs.explorer.slices.retry import RETRY
 from parcae_specs.explorer.slices.saga import SAGA
 
-SLICES: Mapping[str, Model] = {
+DEEP: Mapping[str, Model] = {
     model.name: model for model in (LIFECYCLE, SAGA, RETRY, CLOCKS, DEPENDENCY, LANE)
 }
-"""What ``make check`` explores."""
+"""What ``make explore`` walks: as far as an hour goes."""
+
+SLICES: Mapping[str, Model] = {model.name: model for model in QUICK}
+"""What ``make check`` walks: the same jobs with fewer faults, to the end."""
+
+LIVELY: Mapping[str, Model] = {model.name: model for model in QUIET}
+"""In which every job has to end: without symmetry, small enough to keep every step."""
