@@ -35,7 +35,7 @@ def test_power_losses_are_counted_by_what_was_lost() -> None:
     losses = Losses(images=10, lost={0: 6, 2: 3}, corrupt=1, wrong=["torn"])
     page = report.power({"normal": losses})
     assert rows(page) == ["| normal | 10 | 3 | 2 | 1 |"]
-    assert "so many images of `normal`:\n\n0: 6, 2: 3.\n" in page
+    assert "so many images of `normal`:\n\n0:6, 2:3.\n" in page
 
 
 def test_troubles_are_told_in_the_words_that_clients_were_told() -> None:

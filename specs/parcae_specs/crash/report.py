@@ -108,7 +108,7 @@ def power(rows: Mapping[str, Losses]) -> str:
 
 def _normal(rows: Mapping[str, Losses]) -> str:
     found = rows["normal"].lost
-    spread = ", ".join(f"{lost}: {found[lost]}" for lost in sorted(found))
+    spread = ", ".join(f"{lost}:{found[lost]}" for lost in sorted(found))
     return NORMAL.format(spread=fill(spread, 100), pages=CHECKPOINT)
 
 
