@@ -67,10 +67,10 @@ def _exchange(change: Change) -> list[tuple[Any, str, Any]]:
         owner = getattr(owner, part)
     original = inspect.getattr_static(owner, name)
     changed = _changed(change, original)
-    holders = [(owner, name)] if path else list(_holders(original))
-    for holder, attribute in holders:
+    places = [(owner, name)] if path else list(holders(original))
+    for holder, attribute in places:
         setattr(holder, attribute, changed)
-    return [(holder, attribute, original) for holder, attribute in holders]
+    return [(holder, attribute, original) for holder, attribute in places]
 
 
 def _changed(change: Change, original: Any) -> Any:
@@ -95,7 +95,7 @@ def _changed(change: Change, original: Any) -> Any:
     return changed
 
 
-def _holders(original: Any) -> Iterator[tuple[Any, str]]:
+def holders(original: Any) -> Iterator[tuple[Any, str]]:
     """Every name in the kernel under which the function is known."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] != "parcae":

@@ -15,28 +15,18 @@ from parcae.values import Place
 from parcae_specs.explorer.belief import Belief, Held, Unsure
 from parcae_specs.explorer.cell import Cell
 from parcae_specs.explorer.crowd import job_name
+from parcae_specs.explorer.host import Host
+from parcae_specs.explorer.making import Maker
 from parcae_specs.explorer.memo import Memo
 from parcae_specs.explorer.model import Fault, Model
-from parcae_specs.explorer.moves import Group, Moves, Need, Purse
+from parcae_specs.explorer.moves import Group, Moves, Purse
 from parcae_specs.explorer.names import Ranks, spoken
-from parcae_specs.explorer.options import Cells, Option, Options
+from parcae_specs.explorer.options import Option, Options
+from parcae_specs.explorer.places import ALL, BELIEF, CELL, NETWORK, ONE, WIRE, Key, Layout
 from parcae_specs.explorer.step import put
-from parcae_specs.explorer.tables import (
-    BELIEF_BITS,
-    CELL_BITS,
-    TOKEN_BITS,
-    WIRE_BITS,
-    Message,
-)
+from parcae_specs.explorer.tables import TOKEN_BITS, Message
 
-CELL, BELIEF, WIRE = (1 << CELL_BITS) - 1, (1 << BELIEF_BITS) - 1, (1 << WIRE_BITS) - 1
 TOKENS = (1 << TOKEN_BITS) - 1
-
-Key = tuple[int, int, int]
-"""Whose moves (a worker's, with a free request key above), what of theirs, and in which cells."""
-
-ALL, NETWORK, ONE = -1, -2, -3
-"""Who else than a worker: the host and the clock with all jobs; the network; the host with one."""
 
 Renames = tuple[tuple[int, Ranks], ...]
 """What the tokens of each job are called after a step."""
@@ -51,23 +41,17 @@ class Broken(Exception):
         self.option = option
 
 
-class Space:
+class Space(Layout):
     """All worlds of one model."""
 
     def __init__(self, model: Model) -> None:
+        super().__init__(model)
         self.model = model
         self.memo = Memo(model)
         self.tables = self.memo.tables
-        self.options = Options(self.memo)
-        self.jobs = len(model.jobs)
-        self.cell_shifts = [slot * CELL_BITS for slot in range(self.jobs)]
-        base = self.jobs * CELL_BITS
-        self.belief_shifts = [base + i * BELIEF_BITS for i in range(model.workers)]
-        self.wire_shift = base + model.workers * BELIEF_BITS
-        self.purse = Purse(model, self.wire_shift + WIRE_BITS)
+        self.purse = Purse(model, self.top)
         self.bits = self.purse.bits
-        self.cells_mask = (1 << base) - 1
-        self.cell_masks = [CELL << shift for shift in self.cell_shifts] + [self.cells_mask]
+        self.maker = Maker(Options(self.memo), Host(self.memo), self, self.purse)
         self.symmetric = model.symmetric
         self.unsure = any(
             model.faults.get(fault, 0) != 0 for fault in (Fault.LOST, Fault.LATE, Fault.TWICE)
@@ -97,10 +81,6 @@ class Space:
         for shift in self.belief_shifts:
             world |= nobody << shift
         return world | nothing << self.wire_shift | self.purse.full
-
-    def cells(self, world: int) -> Cells:
-        """The numbers of the cells of a world."""
-        return tuple(world >> shift & CELL for shift in self.cell_shifts)
 
     def values(self, world: int) -> tuple[Cell, ...]:
         """The cells of a world."""
@@ -182,7 +162,7 @@ class Space:
         for key in self._keys(world):
             known = moves.get(key)
             if known is None:
-                known = moves[key] = self._made(key)
+                known = moves[key] = self.maker.made(key)
                 for group in known:
                     group.forget(self._kinds)
             found.append(known)
@@ -192,89 +172,13 @@ class Space:
         """The moves with the options that they stand for, which are kept only where wanted."""
         known = self._told.get(key)
         if known is None:
-            known = self._told[key] = self._made(key)
+            known = self._told[key] = self.maker.made(key)
         return known
-
-    def _made(self, key: Key) -> Moves:
-        groups: dict[Need, Group] = {}
-        if key[0] == NETWORK:
-            self._wire_moves(key, groups)
-        elif key[0] < 0:
-            self._host_moves(key, groups)
-        else:
-            self._worker_moves(key, groups)
-        return tuple(groups.values())
 
     def all_groups(self) -> Iterator[Group]:
         """Every move that was worked out."""
         for moves in self._moves.values():
             yield from moves
-
-    def _worker_moves(self, key: Key, groups: dict[Need, Group]) -> None:
-        who, belief, every = key
-        index, request = who & 255, f"r{who >> 8}"
-        value, cells = self.tables.beliefs.values[belief], self.cells(every)
-        masks = self.tables.belief_masks
-        for option in self.options.of_worker(index, value, cells, request):
-            new = self.tables.belief(option.belief)
-            delta = (new - belief) << self.belief_shifts[index]
-            self._add(groups, every, option, delta, masks[new] != masks[belief])
-
-    def _host_moves(self, key: Key, groups: dict[Need, Group]) -> None:
-        who, _, every = key
-        cells = self.cells(every)
-        found: list[Option] = []
-        if who == ALL:
-            found += self.options.of_time(cells)
-            found += self.options.of_retry(cells)
-        if who <= ONE or self.jobs == 1:
-            found += self.options.of_host(max(ONE - who, 0), cells)
-        for option in found:
-            self._add(groups, every, option, 0, False)
-
-    def _wire_moves(self, key: Key, groups: dict[Need, Group]) -> None:
-        _, wire, every = key
-        messages = self.tables.wires.values[wire]
-        for number, message in enumerate(messages):
-            option = self.options.of_wire(message, self.cells(every))
-            rest = self.tables.wire((*messages[:number], *messages[number + 1 :]))
-            delta = (rest - wire) << self.wire_shift
-            self._add(groups, every, option, delta, True)
-
-    def _add(
-        self, groups: dict[Need, Group], every: int, option: Option, delta: int, touched: bool
-    ) -> None:
-        need = self.purse.need(option.faults)
-        if need is None:
-            return
-        if option.broken:
-            groups.setdefault(need, Group(need)).broken.append(option)
-            return
-        for slot, new in option.changes:
-            old = every >> self.cell_shifts[slot] & CELL
-            delta += (new - old) << self.cell_shifts[slot]
-            touched = touched or self._touches(old, new)
-        if delta == 0 and option.message is None:
-            return
-        delta -= self.purse.cost(option.faults)
-        group = groups.setdefault(need, Group(need))
-        if touched or option.message is not None:
-            group.slow.append((delta, option.message, touched))
-            group.options[1].append(option)
-        else:
-            group.plain.append(delta)
-            group.options[0].append(option)
-
-    def _touches(self, old: int, new: int) -> bool:
-        """Whether a change of a cell can change which names are known."""
-        tables = self.tables
-        masks, requests = tables.cell_masks, tables.request_masks
-        same = masks[old] == masks[new] and requests[old] == requests[new]
-        return not same or (self.jobs > 1 and self._place(old) != self._place(new))
-
-    def _place(self, cell: int) -> int:
-        stored = self.tables.cells.values[cell].stored
-        return 0 if stored is None else int(stored.job.place)
 
     def _settled(
         self, world: int, delta: int, message: Message | None, touched: bool
@@ -296,7 +200,7 @@ class Space:
             cell = world >> shift & CELL
             bits = (mask >> slot * TOKEN_BITS & TOKENS) | tables.cell_masks[cell]
             request = bool(tables.request_masks[cell] & mask)
-            place = self._place(cell) if places is None else places[slot]
+            place = self.maker.place(cell) if places is None else places[slot]
             number, ranks, changed = self.memo.renamed(cell, bits, request, place)
             world += (number - cell) << shift
             renames.append((slot, ranks))
@@ -316,7 +220,7 @@ class Space:
 
     def _places(self, world: int) -> list[int]:
         """The places in line, by rank."""
-        places = [self._place(cell) for cell in self.cells(world)]
+        places = [self.maker.place(cell) for cell in self.cells(world)]
         ranks = {place: rank for rank, place in enumerate(sorted({*places, 0}))}
         return [ranks[place] for place in places]
 

@@ -17,6 +17,7 @@ from parcae.state import PhaseStatus, Stored
 from parcae.values import Instant, JobId, Place, Status
 from parcae_specs.explorer.cell import Cell, Ghost
 from parcae_specs.explorer.clockwork import dues
+from parcae_specs.explorer.rules import see
 from parcae_specs.explorer.watch import Violation, Watch
 
 
@@ -80,7 +81,7 @@ def observe(cell: Cell, command: c.Command, change: Change, now: Instant, place:
     spec = _spec(before, command)
     watch = Watch(cell.ghost, spec, before, command, now, place)
     for event in change.events:
-        watch.see(event)
+        see(watch, event)
     _check_fold(watch, before, change)
     _check_fence(watch, before, command, change)
     _check_answer(watch, before, command, change)
