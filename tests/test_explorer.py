@@ -29,8 +29,6 @@ SMALL = Model(
         Fault.CRASH: 1,
         Fault.LOST: 1,
         Fault.LATE: 1,
-        Fault.FAIL: 1,
-        Fault.RENEW: 1,
         Fault.CANCEL: 1,
     },
     sometimes=(ends(Status.COMPLETED), ends(Status.CANCELLED)),

@@ -151,7 +151,7 @@ KNOWN: tuple[Bug, ...] = (
         name="a partial retry drops the results of completed phases",
         seen=("the phase-runner queue",),
         guarantee="S11",
-        model=m.RETRYING,
+        model=m.RESUMING,
         changes=(
             Change(
                 module="parcae.compensation",

@@ -7,7 +7,7 @@ from attrs import evolve
 from parcae.spec import Lost, OnLost, Timing
 from parcae.values import seconds
 from parcae_specs.explorer.model import Fault, Model
-from parcae_specs.explorer.slices import DEEP
+from parcae_specs.explorer.slices import DEEP, SLICES
 from parcae_specs.explorer.slices.parts import BRISK, TWICE, job
 
 FORWARD = evolve(DEEP["lifecycle"], name="forward", sometimes=())
@@ -25,6 +25,9 @@ TIMID = evolve(
     jobs=(job("a", on_lost=OnLost(action=Lost.RETRY, times=0)),),
 )
 """A job that may never be lost."""
+
+RESUMING = evolve(SLICES["retry"], name="resuming", sometimes=())
+"""A single retry, of whatever kind."""
 
 KEPT = evolve(RETRYING, name="kept", retention=seconds(5))
 """Ended jobs are kept for five seconds."""

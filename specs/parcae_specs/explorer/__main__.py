@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in lively:
         sys.stdout.write(f"{line}\n")
     if asked.write is not None:
-        _write(asked.write, tolls, lively, deep=asked.deep, limit=asked.limit)
+        asked_for = "".join(f" {name}" for name in asked.slices) + " --deep" * asked.deep
+        if asked.limit is not None:
+            asked_for += f" --limit {asked.limit}"
+        _write(asked.write, tolls, lively, asked_for)
     return 0 if good else 1
 
 
@@ -78,11 +81,8 @@ def _one(name: str, deep: bool, limit: int | None) -> Toll:
     )
 
 
-def _write(
-    path: Path, tolls: Sequence[Toll], lively: Sequence[str], *, deep: bool, limit: int | None
-) -> None:
-    command = "python -m parcae_specs.explorer" + " --deep" * deep
-    command += f" --limit {limit}" if limit is not None else ""
+def _write(path: Path, tolls: Sequence[Toll], lively: Sequence[str], asked: str) -> None:
+    command = f"python -m parcae_specs.explorer{asked}"
     text = HEAD.format(command=f"{command} --write specs/explored.md")
     text += "".join(toll.row() for toll in tolls)
     total = sum(toll.worlds for toll in tolls)

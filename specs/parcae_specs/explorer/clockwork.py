@@ -164,7 +164,7 @@ def settled_times(cell: Cell, scale: Scale, now: Instant = NOW) -> Cell:
         job,
         version=Version(1),
         submitted_at=job.submitted_at if counted else now,
-        state=_settled_state(job, scale, now),
+        state=_settled_state(stored, scale, now),
         fence=_unless_over(job.fence, floor),
         error=None,
         starts=0,
@@ -203,7 +203,8 @@ def _unless_over(at: Instant | None, floor: Instant) -> Instant | None:
     return None if at is None or at <= floor else at
 
 
-def _settled_state(job: Job, scale: Scale, now: Instant) -> State:
+def _settled_state(stored: Stored, scale: Scale, now: Instant) -> State:
+    job = stored.job
     state, floor = job.state, now - scale.slack
     if isinstance(state, Pending):
         return state
@@ -215,7 +216,10 @@ def _settled_state(job: Job, scale: Scale, now: Instant) -> State:
     lease = state.lease
     if lease is not None:
         since = max(lease.since, scale.oldest(now))
-        lease = replace(lease, since=since, expires_at=max(lease.expires_at, floor))
+        first = max(lease.expires_at, floor)
+        if stored.liveness is not None:
+            first = min(first, stored.liveness.expires_at)
+        lease = replace(lease, since=since, expires_at=first)
     cancel = None if state.cancel is None else _request(state.cancel, scale, now)
     if isinstance(state, Running):
         assert lease is not None
