@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from parcae_specs.soak.run import Soaked, soak
+from parcae_specs.soak.work import FAST
 
 PAGE = Path("specs/soak.md")
 
@@ -35,21 +36,25 @@ def _page(soaked: Soaked, seed: int) -> str:
     return f"""# Soak
 
 Three worker processes on one SQLite file, killed with SIGKILL at random moments and replaced,
-while sagas of three phases are submitted. Repeat it with
-`make soak ARGS='--kills {soaked.kills} --seed {seed}'`.
+while sagas of three phases are submitted. Every third time one is stopped first (SIGSTOP), stands
+still for twice its lease of {FAST.lease.total_seconds()} s or somewhat less, and goes on (SIGCONT).
+Repeat it with `make soak ARGS='--kills {soaked.kills} --seed {seed}'`.
 
 | what | number |
 |---|---|
 | kills | {soaked.kills} |
+| frozen past the lease, then continued | {soaked.freezes} |
 | jobs submitted, all ended | {soaked.jobs} |
 | how they ended | {ends} |
 | leases lost and reconciled | {soaked.losses} |
+| results that came after the lease was lost | {soaked.late} |
 | handlers begun | {soaked.handlers} |
 | seconds | {soaked.seconds:.0f} |
 
 Held against the histories and against the traces that the handlers left in a file of their own:
-one end a job (S1), growing tokens (S3), no completed phase or undo run again (S11, S12), every
-stored row the fold of its events (S5).
+one end a job (S1), growing tokens (S3), results under a lost lease that change nothing but the
+evidence (S4), no completed phase or undo run again (S11, S12), every stored row the fold of its
+events (S5).
 
 {wrong}
 """

@@ -1,25 +1,28 @@
-"""Kills real workers on one SQLite file, many times, then holds them to what they promised."""
+"""Kills and freezes real workers on one SQLite file, then holds them to what they promised."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from attrs import Factory, field, frozen
+from attrs import Factory, frozen
+from attrs import evolve as replace
 
 from parcae import Engine, JobId, Jobs, fsck
 from parcae import events as e
+from parcae.evolve import evolve
 from parcae.ports import Recorded
+from parcae.state import Job
 from parcae_adapters.sqlite import SqliteStore
+from parcae_specs.soak.pack import Pack
 from parcae_specs.soak.work import Trace, define, traces
 
+FREEZE = 3
+"""Every so manieth round somebody is frozen, too."""
 ENDS = (e.Completed, e.Failed, e.Cancelled, e.Compensated, e.Quarantined)
 
 
@@ -29,58 +32,29 @@ class Soaked:
 
     Attributes:
         kills: how many workers were killed with SIGKILL.
+        freezes: how many were stopped with SIGSTOP past their leases, and then went on.
         jobs: how many jobs were submitted.
         by_status: how they ended.
         losses: how many leases were lost.
+        late: how many results came from workers that had lost the lease.
         handlers: how many times a handler began.
         seconds: how long it took.
         wrong: what should not have been, one sentence each.
     """
 
     kills: int
+    freezes: int
     jobs: int
     by_status: Mapping[str, int]
     losses: int
+    late: int
     handlers: int
     seconds: float
     wrong: Sequence[str] = Factory(tuple)
 
 
-@frozen
-class Pack:
-    """The worker processes."""
-
-    folder: Path
-    size: int
-    members: list[subprocess.Popen[bytes]] = field(factory=list)
-
-    def fill(self) -> None:
-        """Start as many as are missing."""
-        self.members[:] = [one for one in self.members if one.poll() is None]
-        while len(self.members) < self.size:
-            command = [sys.executable, "-m", "parcae_specs.soak.work", "soak.db", "traces"]
-            log = (self.folder / "workers.log").open("ab")
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-            self.members.append(
-                subprocess.Popen(command, cwd=self.folder, env=environment, stderr=log)
-            )
-            log.close()
-
-    def kill_one(self, chance: random.Random) -> None:
-        """End one of them without a word."""
-        victim = chance.choice(self.members)
-        victim.kill()
-        victim.wait()
-
-    def disband(self) -> None:
-        """End all of them."""
-        for member in self.members:
-            member.kill()
-            member.wait()
-
-
 async def soak(folder: Path, *, kills: int, seed: int, pace: float = 0.5) -> Soaked:
-    """Submit sagas and kill workers at random; when both are done, all must have ended.
+    """Submit sagas, kill and freeze workers at random; when all is done, all must have ended.
 
     Args:
         folder: an empty one.
@@ -97,9 +71,12 @@ async def soak(folder: Path, *, kills: int, seed: int, pace: float = 0.5) -> Soa
         for number in range(kills):
             pack.fill()
             ids += [await _submit(engine, jobs, number * 4 + i) for i in range(4)]
+            if number % FREEZE == FREEZE - 1:
+                await pack.freeze_one(chance)
             await asyncio.sleep(chance.expovariate(1 / pace))
+            pack.fill()
             pack.kill_one(chance)
-        pack.fill()
+        await pack.calm()
         ended = [await engine.wait(job_id) for job_id in ids]
     finally:
         pack.disband()
@@ -107,15 +84,17 @@ async def soak(folder: Path, *, kills: int, seed: int, pace: float = 0.5) -> Soa
     left = list(traces(folder / "traces"))
     report = await fsck(engine.store)
     await engine.store.close()
-    wrong = [*report.findings, *_wrong(histories, left)]
+    every = [recorded.event for one in histories.values() for recorded in one]
     return Soaked(
         kills=kills,
+        freezes=pack.freezes,
         jobs=len(ids),
         by_status=Counter(str(outcome.status) for outcome in ended),
-        losses=sum(_lost(recorded.event) for one in histories.values() for recorded in one),
+        losses=sum(map(_lost, every)),
+        late=sum(isinstance(event, e.LateResultRecorded) for event in every),
         handlers=len(left),
         seconds=time.monotonic() - began,
-        wrong=wrong,
+        wrong=[*report.findings, *_wrong(histories, left)],
     )
 
 
@@ -128,12 +107,29 @@ def _lost(event: e.Event) -> bool:
     return getattr(event, "cause", None) in ("lease lost", "poison")
 
 
-def _wrong(histories: Mapping[JobId, Sequence[Recorded]], left: Sequence[Trace]) -> Sequence[str]:
+def _wrong(histories: Mapping[JobId, Sequence[Recorded]], left: Iterable[Trace]) -> Sequence[str]:
+    by_job = defaultdict[str, list[Trace]](list)
+    for trace in left:
+        by_job[trace.job_id].append(trace)
     found: list[str] = []
     for job_id, history in histories.items():
-        mine = [trace for trace in left if trace.job_id == job_id]
         events = [recorded.event for recorded in history]
-        found += [f"job {job_id}: {what}" for what in (*_ends(events), *_again(events, mine))]
+        broken = (*_ends(events), *fenced(job_id, events), *_again(events, by_job[job_id]))
+        found += [f"job {job_id}: {what}" for what in broken]
+    return found
+
+
+def fenced(job_id: JobId, events: Sequence[e.Event]) -> Sequence[str]:
+    """S4: who comes back without the lease leaves evidence, and changes nothing by it."""
+    job: Job | None = None
+    found: list[str] = []
+    for event in events:
+        before, job = job, evolve(job_id, job, event)
+        if isinstance(event, e.LateResultRecorded) and before is not None and job is not None:
+            bare = replace(job, version=before.version, late=before.late)
+            found += [] if bare == before else [f"S4: {event} changed more than the evidence"]
+            held = before.lease is not None and before.lease.token == event.token
+            found += [f"S4: token {event.token} was not late"] if held else []
     return found
 
 

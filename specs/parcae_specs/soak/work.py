@@ -45,8 +45,15 @@ class Trace:
 def traces(path: Path) -> Iterator[Trace]:
     """What the handlers wrote, in order."""
     for line in path.read_text().splitlines():
-        job_id, phase, what, token = line.split()
+        job_id, phase, what, token, _ = line.split()
         yield Trace(job_id=job_id, phase=phase, undo=what == "undo", token=int(token))
+
+
+def written(path: Path, since: int) -> bytes:
+    """What handlers wrote after the first ``since`` bytes; each line ends with its process."""
+    with path.open("rb") as file:
+        file.seek(since)
+        return file.read()
 
 
 def define(path: Path) -> Jobs:
@@ -57,7 +64,8 @@ def define(path: Path) -> Jobs:
 
     def leave(ctx: Context) -> None:
         what = "undo" if ctx.undo else "run"
-        os.write(file, f"{ctx.job_id} {ctx.phase} {what} {ctx.token}\n".encode())
+        line = f"{ctx.job_id} {ctx.phase} {what} {ctx.token} {os.getpid()}\n"
+        os.write(file, line.encode())
         time.sleep(random.random() * 0.03)
 
     @saga.phase
