@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from parcae.values import Instant
 from parcae_adapters.clock import EPOCH, SystemClock
@@ -14,6 +14,8 @@ from parcae_adapters.wakeups import call_into, wake
 from parcae_adapters.worker import calls, worker
 from parcae_adapters.worker.keeper import Keeper
 from parcae_specs.simulation.strands import Scheduler, Strand
+
+T = TypeVar("T")
 
 CLEANUP = 1.0
 """Seconds that handlers have to stop in after a drain, shorter than for real ones."""
@@ -150,8 +152,31 @@ def without_threads() -> Iterator[None]:
         (worker, "Keeper", StrandKeeper),
         (worker, "CLEANUP", CLEANUP),
         (calls, "in_thread", in_strand),
+        (asyncio, "wait_for", _waited_for),
     ):
         yield
+
+
+async def _waited_for(awaitable: Awaitable[T], timeout: float) -> T:  # noqa: ASYNC109
+    """As Python 3.11 does it, in a task of its own.
+
+    Later ones have no such task, so fewer callbacks, and would play another story of every seed.
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout)
+        if done:
+            return task.result()
+    except asyncio.CancelledError:
+        await _cancelled(task)
+        raise
+    await _cancelled(task)
+    raise TimeoutError
+
+
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    if task.cancel():
+        await asyncio.wait({task})
 
 
 @contextmanager

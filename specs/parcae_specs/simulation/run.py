@@ -55,7 +55,7 @@ class Simulated:
     Attributes:
         seed: repeats it.
         broken: what went wrong, each with the guarantee's id; empty: nothing.
-        digest: of everything that happened: the same in every process of one Python.
+        digest: of everything that happened: the same in every process, on every Python.
         events: how many events were committed.
         jobs: how many jobs there were.
         steps: how many callbacks were run.
