@@ -77,8 +77,8 @@ def lines(model: Model, found: Tools) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="parcae-tla-") as folder:
         place = Path(folder)
         shutil.copy(found.module, place)
-        (place / "Model.tla").write_text(_module(model))
-        (place / "Model.cfg").write_text(_config(model))
+        (place / "Model.tla").write_text(module(model))
+        (place / "Model.cfg").write_text(config(model))
         yield from _run(found, place, model.deep)
 
 
@@ -106,7 +106,8 @@ def _run(found: Tools, place: Path, deep: bool) -> Iterator[str]:
         raise Failed("".join(told[-40:]))
 
 
-def _module(model: Model) -> str:
+def module(model: Model) -> str:
+    """The configuration's own module: what cannot be said in its constants."""
     undo = ", ".join(f'"{one}"' for one in model.undo)
     offered = ", ".join(f'"{one}"' for one in model.offered)
     return (
@@ -115,7 +116,8 @@ def _module(model: Model) -> str:
     )
 
 
-def _config(model: Model) -> str:
+def config(model: Model) -> str:
+    """The constants of the configuration."""
     constants = {
         "Attempts": model.attempts,
         "Backoff": model.backoff,
