@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-anno
 
 # Targets share an environment, so `make -j` must not build it twice at once.
 .NOTPARALLEL:
-.PHONY: help demo test check format lint types layers explore soak bench lock dist clean dev
+.PHONY: help demo test check format lint types layers explore soak mutation bench lock dist clean dev
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile
@@ -43,13 +43,19 @@ layers: dev ## Check who imports whom
 	$(BIN)/lint-imports
 
 explore: dev ## Walk every state, for an hour; crash, simulate and compare as long
-	$(BIN)/python -m parcae_specs.explorer --deep $(ARGS)
+	$(BIN)/python -m parcae_specs.explorer --deep --write specs/explored.md $(ARGS)
 	$(BIN)/python -m parcae_specs.tla --deep
+	$(BIN)/python -m parcae_specs.tla --race
 	$(BIN)/python -m parcae_specs.crash --all
+	$(BIN)/python -m parcae_specs.contracts --pairs 1000000
+	$(BIN)/python -m parcae_specs.linear --operations 1000000 --kills 1000
 	$(BIN)/python -m parcae_specs.simulation --seeds 10000
 
-soak: dev ## Kill workers at random, many times
+soak: dev ## Kill and freeze workers at random, many times
 	$(BIN)/python -m parcae_specs.soak $(ARGS)
+
+mutation: dev ## Change the kernel in small ways, and see that the tests find out
+	$(BIN)/python -m parcae_specs.mutation $(ARGS)
 
 bench: dev ## Measure
 	$(BIN)/python -m parcae_specs.bench $(ARGS)

@@ -79,11 +79,13 @@ def test_s12_each_of_two_jobs_is_taken_up_by_one_of_its_own() -> None:
     assert asked(both)
 
 
-@pytest.mark.parametrize("settled", [(), ("stay",)])
-def test_s17_a_retrys_key_stands_for_its_job_and_what_was_settled(settled: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("same", "settled"), [(False, ("fly",)), (True, ("stay",))])
+def test_s17_a_retrys_key_stands_for_its_job_and_what_was_settled(
+    same: bool, settled: tuple[str, ...]
+) -> None:
     async def again(engine: Engine, one: JobId, other: JobId) -> None:
         await engine.retry(one, RetryMode.UNDO, settled=("fly",), idempotency_key="k")
-        which = one if settled else other
+        which = one if same else other
         await engine.retry(which, RetryMode.UNDO, settled=settled, idempotency_key="k")
 
     with pytest.raises(Rejected) as refused:
