@@ -1,5 +1,7 @@
 """What a refusal says, to the letter: it is all that whoever is refused has to go on (S28)."""
 
+# ruff: noqa: ARG001 - every handler takes its context
+
 from __future__ import annotations
 
 import asyncio
@@ -215,7 +217,7 @@ jobs = Jobs()
 
 @jobs.job("small", retry=Retry(max_attempts=1))
 def small(ctx: Context, text: str) -> None:
-    raise ValueError(text)
+    raise ValueError(ctx.phase + text)
 
 
 async def _admissions() -> Iterator[tuple[Rejected, str, str]]:
