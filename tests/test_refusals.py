@@ -1,7 +1,5 @@
 """What a refusal says, to the letter: it is all that whoever is refused has to go on (S28)."""
 
-# ruff: noqa: ARG001 - every handler takes its context
-
 from __future__ import annotations
 
 import asyncio
