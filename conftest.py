@@ -1,4 +1,4 @@
-"""Runs the code in README.md as a test, in a folder of its own."""
+"""Runs the code in README.md and in the pages of ``RUN`` as tests, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
+
+RUN = ["docs/graphs.md", "docs/queues.md"]
+"""Pages whose code runs as it stands; that of others is a part of something."""
 
 
 def _in_a_folder_of_its_own(namespace: dict[str, Any]) -> None:
@@ -25,7 +28,7 @@ def _back(namespace: dict[str, Any]) -> None:
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser()],
-    pattern="README.md",
+    patterns=["README.md", *RUN],
     setup=_in_a_folder_of_its_own,
     teardown=_back,
 ).pytest()

@@ -8,11 +8,14 @@ from attrs import evolve as replace
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from parcae.admission import choose, due, offer, order
+from parcae import handle as rules
+from parcae.admission import due, offer, order
+from parcae.change import View
+from parcae.commands import Claim
 from parcae.effects import Offer
 from parcae.spec import Timing
 from parcae.state import Stored
-from parcae.values import JobId, Lane, Place, seconds
+from parcae.values import JobId, Lane, Place, WorkerId, seconds
 from parcae_specs.scenarios.undoing import TO_UNDO
 from parcae_specs.story import at, cancel, claim, given, submit
 
@@ -29,7 +32,12 @@ def waiting(place: int, **changes: Any) -> Stored:
 
 def chosen(*jobs: Stored, now: float = 0, queues: frozenset[str] | None = None) -> list[str]:
     """Whom a claimer is given, in order."""
-    return [job.id for job in choose(jobs, at(now), KINDS, queues)]
+    seen = View(
+        now=at(now), place=Place(100), seed=0, jobs={stored.job.id: stored for stored in jobs}
+    )
+    asked = Claim(worker=WorkerId("ann"), request="r1")
+    made = rules.claim(seen, asked, kinds=KINDS, queues=queues, limit=100)
+    return [change.job_id for change in made]
 
 
 def test_a_job_is_offered_from_its_time_until_it_is_too_late() -> None:

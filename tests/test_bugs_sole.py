@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from parcae.errors import Reason
+from parcae_specs.bugs import asked
 from parcae_specs.bugs import models as m
 from parcae_specs.bugs.sole import (
     NAMING,
@@ -41,6 +42,20 @@ def test_s28_what_a_guard_refuses_is_taken_once_it_is_removed(name: str) -> None
         assert renamed(guard, candidates) is not None
     else:
         assert sole(guard, candidates) is not None
+
+
+RULES = {f"{guard} ({guard.number})": guard for guard in asked.guards()}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_s28_what_a_guard_of_many_jobs_refuses_is_taken_once_it_is_removed(name: str) -> None:
+    guard: Guard = RULES[name]
+    probe = asked.PROBES[guard.place]
+    assert asked.refusal(probe) is guard.reason
+    with removed(guard):
+        left = asked.refusal(probe)
+    assert left is not guard.reason
+    assert (left is not None) is (guard.place in asked.NAMING)
 
 
 def test_s28_the_guards_are_those_of_the_whole_decide_package() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from attrs import fields, has
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from parcae import codec
 from parcae import events as e
+from parcae.change import AggregateEvent
 from parcae.errors import Corrupt
 from parcae.lifecycle import EVENTS
 from parcae.state import Compensating, Ended, Liveness
@@ -41,7 +42,7 @@ def _types(value: Any) -> Iterator[tuple[str, type]]:
 
 
 def test_every_event_has_one_tag_and_a_schema() -> None:
-    assert set(codec.TAGS.values()) == set(EVENTS)
+    assert set(codec.TAGS.values()) == {*EVENTS, *get_args(AggregateEvent)}
     assert len(set(codec.TAGS.values())) == len(codec.TAGS)
     assert set(codec.SCHEMAS) == set(codec.TAGS)
 

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from parcae.change import Change, View
+from parcae.change import Change, Revision, View
 from parcae.decide import fence
 from parcae.ports import Committed, Named, Query, Rule, Selection, Store
 from parcae.values import Position
@@ -76,9 +76,9 @@ class Hasty:
         return await self._store.log(after)
 
     async def transact(self, selection: Selection, rule: Rule) -> Committed:
-        kept: list[Change] = []
+        kept: list[Change | Revision] = []
 
-        def first(view: View) -> Sequence[Change]:
+        def first(view: View) -> Sequence[Change | Revision]:
             try:
                 kept.extend(rule(view))
             except BaseException:
@@ -89,7 +89,7 @@ class Hasty:
         try:
             return await self._store.transact(selection, first)
         except BaseException:
-            done = [one for one in kept if not one.idle]
+            done = [one for one in kept if isinstance(one, Revision) or not one.idle]
             if done:
                 await self._store.transact(Named(), lambda _: done)
             raise

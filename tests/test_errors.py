@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve as replace
 
 from parcae import commands as c
+from parcae.admit import Idempotency, retry, submit
 from parcae.change import Key, KeyRow, View
+from parcae.commands import Delete
 from parcae.errors import Conflict, Corrupt, LeaseLost, ParcaeError, Reason, Rejected, Superseded
-from parcae.handle import Idempotency, retry, submit
+from parcae.grouping import Edge, Member, Plan, submit_group
+from parcae.handle import obey
 from parcae.spec import RetryMode, Timing
 from parcae.values import MAX_BLOB, Blob, Place, Token, minutes, seconds
 from parcae_specs.scenarios import play
@@ -118,6 +122,8 @@ BY_RULES = {
     Reason.NOT_RETRYABLE,
     Reason.ALREADY_RETRIED,
     Reason.OUTCOME_UNKNOWN,
+    Reason.NEEDED,
+    Reason.CYCLE,
 }
 BY_STORES = {Reason.MOVED_ON}
 SUPERSEDED = {
@@ -165,11 +171,15 @@ def view(*stories: Story, keys: tuple[KeyRow, ...] = ()) -> View:
 def test_s28_the_reasons_of_the_rules() -> None:
     key = Idempotency(key=Key(scope="submit", key="k"), ttl=minutes(1))
     row = KeyRow(key=key.key, fingerprint="other", job_id=JOB)
+    over = view(given(admit("a"), cancel()))
+    circular = Member(spec=spec("a"), payload=b"{}", after=(Edge(index=0),))
     rules: tuple[tuple[Reason, Callable[[], object]], ...] = (
         (Reason.KEY_REUSED, lambda: submit(view(keys=(row,)), spec("a"), b"{}", key)),
         (Reason.TOO_LARGE, lambda: submit(view(), spec("a"), b"x" * (MAX_BLOB + 1))),
         (Reason.NOT_FOUND, lambda: retry(view(), JOB, RetryMode.RESUME)),
         (Reason.NOT_RETRYABLE, lambda: retry(view(given(*HELD)), JOB, RetryMode.RESUME)),
+        (Reason.NEEDED, lambda: obey(replace(over, needed=frozenset({JOB})), JOB, Delete())),
+        (Reason.CYCLE, lambda: submit_group(view(), Plan(members=(circular,)))),
     )
     for reason, rule in rules:
         with pytest.raises(Rejected) as refused:

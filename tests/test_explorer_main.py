@@ -25,3 +25,13 @@ def test_the_page_says_by_which_command_it_was_written(tmp_path: Path) -> None:
     assert "python -m parcae_specs.explorer lane --deep --limit 300" in text
     assert "| lane | 30" in text
     assert "left out:" in text
+
+
+def test_slices_of_many_jobs_are_explored_beside_the_others_and_unknown_ones_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["keys", "lane", "--limit", "200"]) == 0
+    said = capsys.readouterr().out
+    assert said.index("keys: ") < said.index("lane: ")
+    assert main(["no such slice"]) == 2
+    assert "limit one" in capsys.readouterr().err

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 from attrs import evolve as replace
 
+from parcae import admit
 from parcae import answers as a
 from parcae import commands as c
 from parcae import events as e
 from parcae import handle as rules
-from parcae.change import Change, Key, KeyRow, View
+from parcae.admit import Idempotency
+from parcae.change import Change, Key, KeyRow, Revision, View
 from parcae.effects import Announce, Interrupt, Offer, Remind
 from parcae.errors import Conflict, LeaseLost, Reason, Rejected
-from parcae.handle import Held, Idempotency
+from parcae.handle import Held
 from parcae.spec import RetryMode
 from parcae.state import Stored
 from parcae.values import (
@@ -175,43 +178,55 @@ def test_whoever_is_concerned_is_told() -> None:
 # Submissions
 
 
+def sole(*asked: Any) -> Change:
+    """The one change that a submission comes to."""
+    return only(admit.submit(*asked))
+
+
+def only(made: Sequence[Change | Revision]) -> Change:
+    """The one change that a rule came to."""
+    (change,) = made
+    assert isinstance(change, Change)
+    return change
+
+
 def test_s17_one_key_one_job_until_it_expires() -> None:
-    first = rules.submit(view(), spec("a"), b"{}", KEY)
+    first = sole(view(), spec("a"), b"{}", KEY)
     (row,) = first.keys
     assert row.expires_at == at(600)
     assert first.blobs == ((spec("a").payload, b"{}"),)
     assert first.job is not None
     there = (first.job_id, Stored(job=first.job))
-    again = rules.submit(view(there, seed=8, keys=[row], now=at(599)), spec("a"), b"{}", KEY)
+    again = sole(view(there, seed=8, keys=[row], now=at(599)), spec("a"), b"{}", KEY)
     assert again.idle
     assert again.answer == a.Admitted(job_id=first.job_id, duplicate=True)
-    gone = rules.submit(view(seed=8, keys=[row]), spec("a"), b"{}", KEY)
+    gone = sole(view(seed=8, keys=[row]), spec("a"), b"{}", KEY)
     assert gone.answer == a.Admitted(job_id=first.job_id, duplicate=True, deleted=True)
     assert (gone.idle, gone.job) == (True, None)
-    free = rules.submit(view(seed=8, keys=[row], now=at(600)), spec("a"), b"{}", KEY)
+    free = sole(view(seed=8, keys=[row], now=at(600)), spec("a"), b"{}", KEY)
     assert free.job_id != first.job_id
     assert not free.idle
 
 
 @pytest.mark.parametrize("other", ["kind", "lane", "payload"])
 def test_s17_the_same_key_with_another_body_is_refused(other: str) -> None:
-    (row,) = rules.submit(view(), spec("a"), b"{}", KEY).keys
+    (row,) = sole(view(), spec("a"), b"{}", KEY).keys
     changes = {"kind": "x", "lane": Lane("q"), "payload": blob("payload", b"[]")}
     with pytest.raises(Rejected) as refused:
-        rules.submit(view(keys=[row]), spec("a", **{other: changes[other]}), b"{}", KEY)
+        sole(view(keys=[row]), spec("a", **{other: changes[other]}), b"{}", KEY)
     assert refused.value.reason is Reason.KEY_REUSED
 
 
 def test_a_submission_is_named_by_its_instant_and_seeded_by_chance_from_the_view() -> None:
-    one_job = rules.submit(view(seed=1), spec("a"), b"{}")
-    other = rules.submit(view(seed=2), spec("a"), b"{}")
+    one_job = sole(view(seed=1), spec("a"), b"{}")
+    other = sole(view(seed=2), spec("a"), b"{}")
     assert one_job.job_id != other.job_id
     assert one_job.job is not None
     assert other.job is not None
     assert one_job.job.spec.seed != other.job.spec.seed
-    assert rules.submit(view(seed=1), spec("a"), b"{}") == one_job
+    assert sole(view(seed=1), spec("a"), b"{}") == one_job
     with pytest.raises(Rejected) as refused:
-        rules.submit(view(), spec("a"), b"x" * (MAX_BLOB + 1))
+        sole(view(), spec("a"), b"x" * (MAX_BLOB + 1))
     assert refused.value.reason is Reason.TOO_LARGE
 
 
@@ -229,35 +244,35 @@ def quarantined() -> tuple[JobId, Stored]:
 
 def test_s12_what_a_job_did_is_taken_over_once() -> None:
     blobs = {**BLOBS, (JOB, "result/b"): b""}
-    first = rules.retry(view(quarantined(), blobs=blobs), JOB, RetryMode.UNDO)
-    once = rules.carry_key(JOB)
+    first = admit.retry(view(quarantined(), blobs=blobs), JOB, RetryMode.UNDO)
+    once = admit.carry_key(JOB)
     assert [row.key for row in first.keys] == [once]
     assert first.keys[0].expires_at is None
     for mode in (RetryMode.RESUME, RetryMode.UNDO):
         with pytest.raises(Rejected) as refused:
-            rules.retry(view(quarantined(), keys=first.keys, blobs=blobs), JOB, mode)
+            admit.retry(view(quarantined(), keys=first.keys, blobs=blobs), JOB, mode)
         assert refused.value.reason is Reason.ALREADY_RETRIED
-    fresh = rules.retry(
+    fresh = admit.retry(
         view(quarantined(), keys=first.keys, blobs=blobs), JOB, RetryMode.FROM_START
     )
     assert fresh.keys == ()
 
 
 def test_a_retry_takes_payload_and_results_along() -> None:
-    change = rules.retry(view(quarantined(), blobs=BLOBS), JOB, RetryMode.RESUME)
+    change = admit.retry(view(quarantined(), blobs=BLOBS), JOB, RetryMode.RESUME)
     assert {ref.name: data for ref, data in change.blobs} == {"payload": b"{}", "result/a": b"1"}
 
 
 def test_s17_a_retry_takes_a_key_too() -> None:
-    first = rules.retry(view(quarantined(), blobs=BLOBS), JOB, RetryMode.RESUME, (), KEY)
+    first = admit.retry(view(quarantined(), blobs=BLOBS), JOB, RetryMode.RESUME, (), KEY)
     assert {row.key.scope for row in first.keys} == {"submit", "carry"}
     assert first.job is not None
     there = (first.job_id, Stored(job=first.job))
     shown = view(quarantined(), there, keys=first.keys, seed=8, blobs=BLOBS)
-    again = rules.retry(shown, JOB, RetryMode.RESUME, (), KEY)
+    again = admit.retry(shown, JOB, RetryMode.RESUME, (), KEY)
     assert again.answer == a.Admitted(job_id=first.job_id, duplicate=True)
     with pytest.raises(Rejected) as refused:
-        rules.retry(shown, JOB, RetryMode.FROM_START, (), KEY)
+        admit.retry(shown, JOB, RetryMode.FROM_START, (), KEY)
     assert refused.value.reason is Reason.KEY_REUSED
 
 
@@ -313,7 +328,9 @@ def test_a_renewal_says_that_a_cancel_was_requested() -> None:
 
 def test_reconciling_settles_what_is_due_and_gives_each_job_a_place_of_its_own() -> None:
     lost = [job(name, *HELD) for name in "xy"]
-    changes = rules.reconcile(view(*lost, job("fresh"), now=at(30)))
+    made = rules.reconcile(view(*lost, job("fresh"), now=at(30)))
+    changes = [change for change in made if isinstance(change, Change)]
+    assert len(changes) == len(made)
     assert [change.job_id for change in changes] == ["x", "y"]
     places = [change.job.place for change in changes if change.job]
     assert len(set(places)) == 2

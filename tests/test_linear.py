@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from attrs import evolve as replace
 
+from parcae.change import AnyEvent
 from parcae.ports import Recorded
-from parcae.values import Place, Position, Version
+from parcae.values import JobId, Place, Position, Version
 from parcae_adapters.memory import MemoryStore
 from parcae_specs.linear.check import check
 from parcae_specs.linear.history import Ended, History, Intent, Operation, Wrong
@@ -55,7 +56,7 @@ def _with(history: History, old: Operation, new: Operation) -> History:
     return replace(history, operations=changed)
 
 
-def _log(history: History, change: Callable[[list[Recorded]], object]) -> History:
+def _log(history: History, change: Callable[[list[Recorded[AnyEvent]]], object]) -> History:
     """Another log, of which nothing was ever deleted."""
     log = list(history.followed)
     change(log)
@@ -98,7 +99,7 @@ def _torn(history: History) -> History:
     """The second event of a submission changes places with what came after it."""
     index = _at(history, _writer(history, 2, "submit"))
 
-    def swap(log: list[Recorded]) -> None:
+    def swap(log: list[Recorded[AnyEvent]]) -> None:
         here, there = log[index].position, log[index + 1].position
         log[index], log[index + 1] = (
             replace(log[index + 1], position=here),
@@ -111,9 +112,9 @@ def _torn(history: History) -> History:
 def _half_of_an_unknown(history: History) -> History:
     submission = _writer(history, 2, "submit")
     job = submission.intents[0].job
-    first = next(one for one in history.followed if one.job_id == job)
+    first = next(one for one in history.followed if JobId(one.stream) == job)
     kept = [one for one in history.followed if one.position <= first.position]
-    known = {(one.job_id, int(one.version)) for one in kept}
+    known = {(JobId(one.stream), int(one.version)) for one in kept}
     operations = tuple(
         replace(one, ended=Ended.UNKNOWN, position=None, answered=None)
         if one is submission
@@ -133,7 +134,7 @@ def _answered_too_early(history: History) -> History:
 
 def _stale_read(history: History) -> History:
     end = max(other.answered or 0 for other in history.operations)
-    job = next(one.job_id for one in reversed(history.followed) if one.version > 2)
+    job = next(JobId(one.stream) for one in reversed(history.followed) if one.version > 2)
     stale = Operation(
         name="stale",
         ask=None,
@@ -206,7 +207,7 @@ def _skipped(history: History) -> History:
         for one in history.followed
         if one
         == max(
-            (other for other in history.followed if other.job_id == one.job_id),
+            (other for other in history.followed if JobId(other.stream) == JobId(one.stream)),
             key=lambda other: other.version,
         )
     )
@@ -217,7 +218,7 @@ def _skipped(history: History) -> History:
 def _other_event(history: History) -> History:
     index = _at(history, _writer(history, 1, "note"))
 
-    def change(log: list[Recorded]) -> None:
+    def change(log: list[Recorded[AnyEvent]]) -> None:
         event: Any = log[index].event
         log[index] = replace(log[index], event=replace(event, note="something else"))
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import parcae
 
 PUBLIC = """
-Accepted Admitted CancelAnswer CancelOutcome Cause Conflict Context Corrupt Engine Error GiveUp
-Granted Handle Job JobId Jobs LeaseLost Lost OnLost Options Outcome ParcaeError Phase Query Reason
-Reconciled Rejected Report Request Retry RetryMode Saga Spec Status Stopped Superseded Task Timing
-Token Unavailable fsck hours minutes seconds
+Accepted Admitted After CancelAnswer CancelOutcome Cause Conflict Context Corrupt Dependency
+DependencyPolicy Engine Error GiveUp Granted Graph Group GroupAdmitted GroupHandle GroupId
+GroupOutcome Handle Isolation Job JobId Jobs LeaseLost Lost Missed OnLost Options Outcome
+ParcaeError Phase Query Queue Rate Reason Reconciled Rejected Report Request Retry RetryMode Saga
+Schedule SchedulerEngine Spec Status Stopped Superseded Task Timing Token Unavailable Unique Until
+fsck hours minutes seconds
 """.split()
 
 

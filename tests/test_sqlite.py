@@ -15,14 +15,14 @@ import pytest
 from attrs import evolve as replace
 
 from parcae import commands as c
-from parcae import handle as rules
+from parcae.admit import submit
 from parcae.change import Change, View
-from parcae.ports import Claimable, Named
+from parcae.ports import Named
 from parcae.values import Token
 from parcae_adapters.clock import EPOCH, ManualClock
-from parcae_adapters.sqlite import SqliteStore
-from parcae_adapters.sqlite.statements import HELD, OVERDUE, claimable
-from parcae_specs.drive import KIND, WORKER, Driver, spec
+from parcae_adapters.sqlite import SqliteStore, walks
+from parcae_adapters.sqlite.statements import HELD, OVERDUE, PROMOTE, counted
+from parcae_specs.drive import KIND, Driver, spec
 from parcae_specs.fragile import Fragile, close, log_size, look, on
 
 
@@ -42,20 +42,42 @@ def plan(path: Path, statement: str, count: int) -> str:
     return "\n".join(row[3] for row in rows)
 
 
-@pytest.mark.parametrize("queues", [None, frozenset({"a", "b"})])
-def test_a_claim_walks_the_line_and_neither_scans_nor_sorts(
-    path: Path, queues: frozenset[str] | None
-) -> None:
+@pytest.mark.parametrize("index", [walks.BARE, walks.NAMED, walks.LANES])
+def test_a_claim_walks_the_line_and_neither_scans_nor_sorts(path: Path, index: walks.Index) -> None:
     close(SqliteStore(path))
-    kinds = frozenset({"a", "b"})
-    wanted = Claimable(worker=WORKER, request="r", kinds=kinds, queues=queues)
-    statement, parameters = claimable(wanted, 0)
-    walked = plan(path, statement, len(parameters))
-    assert walked == "SCAN parcae_jobs USING INDEX parcae_offers"
-    assert plan(path, HELD, 2).startswith("SEARCH parcae_jobs USING INDEX parcae_holders")
+    statements = [walks.stream(index, narrowed) for narrowed in range(3)]
+    statements += [walks.classes(index), walks.within(index, *index.prefix[1:])]
+    for statement in statements:
+        walked = plan(path, statement, statement.count("?"))
+        assert f"SEARCH parcae_jobs USING INDEX {index.name} (queue=?" in walked
+        assert "TEMP B-TREE" not in walked
+        # What is walked through has been found already, one row for each step.
+        assert "SCAN parcae_jobs" not in walked
+
+
+def test_a_claim_finds_the_queues_and_kinds_without_reading_their_lines(path: Path) -> None:
+    close(SqliteStore(path))
+    for index in (walks.BARE, walks.NAMED):
+        walked = plan(path, walks.pairs(index), 0)
+        # Only its first row: the scan ends there.
+        assert walked.count(f"SCAN parcae_jobs USING INDEX {index.name}") == 1
+        assert f"USING INDEX {index.name} (queue=? AND kind>?)" in walked
+        assert f"USING INDEX {index.name} (queue>?)" in walked
+        assert "TEMP B-TREE" not in walked
+
+
+def test_what_is_held_and_what_is_due_is_found_by_an_index(path: Path) -> None:
+    close(SqliteStore(path))
+    held = plan(path, HELD, 2)
+    assert held.startswith("SEARCH parcae_jobs USING INDEX parcae_holders")
     due = plan(path, OVERDUE, 2)
     assert due.startswith("SEARCH parcae_jobs USING COVERING INDEX parcae_reminders")
-    assert "TEMP B-TREE" not in walked + due
+    promoted = plan(path, PROMOTE, 1)
+    assert promoted.startswith("SEARCH parcae_jobs USING")
+    assert "INDEX parcae_later (offer_at<?)" in promoted
+    slots = plan(path, counted(2), 2)
+    assert "COVERING INDEX parcae_holders" in slots
+    assert "TEMP B-TREE" not in held + due
 
 
 def test_every_statement_of_the_hot_path_finds_its_rows_by_an_index(
@@ -189,7 +211,7 @@ def test_a_job_takes_little_room(path: Path) -> None:
     async def scenario(driver: Driver) -> None:
         data = json.dumps("x" * 50_000).encode()
         big = replace(spec(), kind=KIND)
-        await driver.store.transact(Named(), lambda view: [rules.submit(view, big, data)])
+        await driver.store.transact(Named(), lambda view: submit(view, big, data))
         ((state,),) = look(path, "SELECT length(state) FROM parcae_jobs")
         assert state < 400
         ((first,),) = look(path, "SELECT length(data) FROM parcae_events WHERE position = 1")

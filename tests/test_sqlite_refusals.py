@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parcae import commands as c
-from parcae import handle as rules
+from parcae.admit import submit
 from parcae.errors import Corrupt, Unavailable
 from parcae.ports import Named
 from parcae.values import Version
@@ -47,8 +47,7 @@ def test_when_the_disk_is_full_the_callers_are_told_and_service_resumes(
         big = b"x" * 100_000
         many = [driver.tell(job, c.Annotate(by="", note="small"))]
         many += [
-            driver.store.transact(Named(), lambda view: [rules.submit(view, spec(), big)])
-            for _ in range(3)
+            driver.store.transact(Named(), lambda view: submit(view, spec(), big)) for _ in range(3)
         ]
         done = await asyncio.gather(*many, return_exceptions=True)
         assert sum(isinstance(one, Unavailable) for one in done) == 3

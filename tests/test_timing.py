@@ -10,7 +10,8 @@ from attrs import evolve as replace
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from parcae.spec import Timing
+from parcae.retry import delay
+from parcae.spec import Retry, Timing
 from parcae.timing import MARGIN, DueKind, Finding, check, closes_at, expired, next_due, too_late
 from parcae.values import minutes, seconds
 from parcae_specs.story import at, cancel, claim, given, renew, submit
@@ -38,31 +39,85 @@ def applied(timing: Timing, context: dict[str, Any], name: str, value: timedelta
 
 def test_the_defaults_have_no_finding() -> None:
     assert check(Timing()) == ()
+    assert check(Timing(), retry=Retry(), expected=minutes(14), drain=minutes(16)) == ()
 
 
-@for_all(LENGTHS, LENGTHS, LENGTHS, st.none() | LENGTHS, st.none() | LENGTHS, st.booleans())
+TIMINGS = st.builds(
+    Timing,
+    lease=LENGTHS,
+    renewal=LENGTHS,
+    attempt=LENGTHS,
+    stale_after=st.none() | LENGTHS,
+    deadline=st.none() | LENGTHS,
+)
+CONTEXTS = st.fixed_dictionaries(
+    {
+        **{name: st.none() | LENGTHS for name in ("rerun", "drain", "stop", "expected")},
+        "uninterruptible": st.booleans(),
+        "retry": st.none()
+        | st.builds(
+            Retry,
+            max_attempts=st.integers(1, 10_000),
+            backoff=LENGTHS,
+            cap=LENGTHS,
+            factor=st.integers(1, 3),
+        ),
+    }
+)
+
+
+def at_worst(timing: Timing, retry: Retry | None) -> timedelta | None:
+    """How long all attempts may take, wait by wait."""
+    if retry is None:
+        return None
+    plain = replace(retry, jitter=0)
+    waits = (delay(plain, burned) for burned in range(1, retry.max_attempts))
+    return sum(waits, timing.attempt * retry.max_attempts)
+
+
+@for_all(TIMINGS, CONTEXTS)
 def test_a_finding_names_both_numbers_and_each_fix_mends_it(
-    lease: timedelta,
-    renewal: timedelta,
-    attempt: timedelta,
-    rerun: timedelta | None,
-    drain: timedelta | None,
-    uninterruptible: bool,
+    timing: Timing, context: dict[str, Any]
 ) -> None:
-    timing = Timing(lease=lease, renewal=renewal, attempt=attempt)
-    context = {"rerun": rerun, "drain": drain, "uninterruptible": uninterruptible}
-    findings = check(timing, **context)  # type: ignore[arg-type]
+    findings = check(timing, **context)
     broken = {one.rule for one in findings}
-    assert ("renewal" in broken) == (renewal * 3 > lease)
-    assert ("rerun" in broken) == (rerun is not None and attempt + MARGIN >= rerun)
+    attempt, longest = timing.attempt, timing.attempt + MARGIN
+    rerun, drain, stop, expected = (context[one] for one in ("rerun", "drain", "stop", "expected"))
+    stale, deadline = timing.stale_after, timing.deadline
+    worst = at_worst(timing, context["retry"])
+    late = worst is not None and deadline is not None and worst > deadline
+    assert ("renewal" in broken) == (timing.renewal * 3 > timing.lease)
+    assert ("expected" in broken) == (expected is not None and expected >= attempt)
+    assert ("rerun" in broken) == (rerun is not None and longest >= rerun)
+    assert ("stale" in broken) == (stale is not None and longest >= stale)
     assert ("drain" in broken) == (drain is not None and drain <= attempt)
-    numbers = {"renewal": (renewal, lease), "rerun": (attempt, rerun), "drain": (drain, attempt)}
+    assert ("stop" in broken) == (stop is not None and stop <= longest)
+    assert ("deadline" in broken) == late
+    numbers = {
+        "renewal": (timing.renewal, timing.lease),
+        "expected": (expected, attempt),
+        "rerun": (attempt, rerun),
+        "stale": (attempt, stale),
+        "drain": (drain, attempt),
+        "stop": (stop, attempt),
+        "deadline": (worst, deadline),
+    }
     for finding in findings:
         assert all(str(number) in finding.message for number in numbers[finding.rule])
         fixes = FIX.findall(finding.fix)
-        assert fixes, finding.fix
+        assert fixes or finding.fix.startswith("deadline=None"), finding.fix
         for name, value in fixes:
             assert finding.rule not in applied(timing, context, name, duration(value)), finding
+        fewer = re.search(r"max_attempts=(\d+)", finding.fix)
+        if fewer is not None:
+            retry = replace(context["retry"], max_attempts=int(fewer[1]))
+            assert finding.rule not in {
+                one.rule for one in check(timing, **{**context, "retry": retry})
+            }
+            one_more = replace(retry, max_attempts=retry.max_attempts + 1)
+            assert finding.rule in {
+                one.rule for one in check(timing, **{**context, "retry": one_more})
+            }
 
 
 def found(*findings: Finding) -> list[tuple[str, bool]]:
@@ -75,6 +130,21 @@ def test_a_drain_that_cuts_off_what_must_not_be_is_an_error_else_a_warning() -> 
     assert found(*check(timing, drain=minutes(5))) == [("drain", False)]
     assert found(*check(timing, drain=minutes(5), uninterruptible=True)) == [("drain", True)]
     assert check(timing, drain=minutes(5) + seconds(1)) == ()
+
+
+def test_a_stop_that_cuts_off_what_must_not_be_is_an_error_else_a_warning() -> None:
+    timing = Timing(attempt=seconds(80))
+    assert found(*check(timing, stop=seconds(90))) == [("stop", False)]
+    assert found(*check(timing, stop=seconds(90), uninterruptible=True)) == [("stop", True)]
+    assert check(timing, stop=seconds(91), uninterruptible=True) == ()
+
+
+def test_the_fix_of_a_deadline_that_is_too_short_is_whole() -> None:
+    timing = Timing(attempt=minutes(1), deadline=minutes(2))
+    (finding,) = check(timing, retry=Retry(max_attempts=3, backoff=seconds(1)))
+    assert finding.fix == "deadline=0:03:03 or max_attempts=1"
+    (hopeless,) = check(replace(timing, deadline=seconds(5)), retry=Retry(max_attempts=1))
+    assert hopeless.fix == "deadline=0:01:00"
 
 
 def test_a_renewal_may_take_a_third_of_the_lease() -> None:

@@ -69,7 +69,7 @@ def test_nothing_is_compared_in_vain(comparisons: tuple[Comparison, ...]) -> Non
 def test_a_guard_taken_out_of_the_kernel_is_found(
     found: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "too_late", lambda _job, _now: False)
+    monkeypatch.setattr(claims, "too_late", lambda _job, _now, _queue: False)
     model = Model(name="guard", undo=("none",), offered=("claim", "tick"), stale=1)
     (comparison,) = compare((model,), found)
     assert not comparison.same

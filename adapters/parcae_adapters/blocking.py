@@ -12,6 +12,10 @@ from typing import Any, Generic, Self, TypeVar
 from parcae.answers import CancelAnswer
 from parcae.definitions import Request
 from parcae.engine import Engine, Handle, Outcome
+from parcae.events import Event
+from parcae.graphs import Graph
+from parcae.group_engine import GroupHandle, GroupOutcome
+from parcae.groups import Group
 from parcae.ports import Page, Query, Recorded, Store
 from parcae.spec import RetryMode
 from parcae.state import Job
@@ -41,6 +45,33 @@ class BlockingHandle(Generic[R]):
     def cancel(self, *, by: str = "", reason: str = "") -> CancelAnswer:
         """Ask it to stop."""
         return self._engine.run(self._handle.cancel(by=by, reason=reason))
+
+
+class BlockingGroup:
+    """One submitted graph or batch; see :class:`parcae.GroupHandle`."""
+
+    def __init__(self, engine: BlockingEngine, handle: GroupHandle) -> None:
+        self._engine = engine
+        self._handle = handle
+        self.group_id = handle.group_id
+        self.jobs = handle.jobs
+        self.names = handle.names
+
+    def wait(self, timeout: timedelta | None = None) -> GroupOutcome:
+        """Wait for its end.
+
+        Raises:
+            TimeoutError: it has not ended within ``timeout``.
+        """
+        return self._engine.run(self._handle.wait(timeout))
+
+    def cancel(self, *, by: str = "", reason: str = "") -> Group:
+        """Ask all its members to stop."""
+        return self._engine.run(self._handle.cancel(by=by, reason=reason))
+
+    def progress(self) -> Group:
+        """How far it is."""
+        return self._engine.run(self._handle.progress())
 
 
 class BlockingEngine:
@@ -90,6 +121,14 @@ class BlockingEngine:
         """Take up an ended job; see :meth:`parcae.Engine.retry`."""
         return BlockingHandle(self, self.run(self.engine.retry(origin, mode, **options)))
 
+    def submit_graph(self, graph: Graph, **options: Any) -> BlockingGroup:
+        """Admit a graph; options and errors as in :meth:`parcae.Engine.submit_graph`."""
+        return BlockingGroup(self, self.run(self.engine.submit_graph(graph, **options)))
+
+    def submit_many(self, requests: Sequence[Request[Any]], **options: Any) -> BlockingGroup:
+        """Admit a batch; options and errors as in :meth:`parcae.Engine.submit_many`."""
+        return BlockingGroup(self, self.run(self.engine.submit_many(requests, **options)))
+
     def wait(self, job_id: JobId, timeout: timedelta | None = None) -> Outcome[Any]:
         """Wait for the end of a job."""
         return self.run(self.engine.wait(job_id, timeout))
@@ -108,7 +147,7 @@ class BlockingEngine:
         """A page of jobs, newest first."""
         return self.run(self.engine.find(query))
 
-    def history(self, job_id: JobId) -> Sequence[Recorded]:
+    def history(self, job_id: JobId) -> Sequence[Recorded[Event]]:
         """Everything that happened to a job."""
         return self.run(self.engine.history(job_id))
 

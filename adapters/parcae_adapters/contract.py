@@ -7,26 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from parcae.change import Change
+from attrs import evolve as replace
+
+from parcae.change import Change, Revision
 from parcae.effects import Effect, Offer, Remind
 from parcae.errors import Conflict, Reason, Rejected
 from parcae.events import Annotated, Deleted, LateResultRecorded
-from parcae.state import Compensating, Ended, Job, Stored
-from parcae.values import Instant, JobId, Version
+from parcae.queues import Queue
+from parcae.saga import resume
+from parcae.schedules import ScheduleRemoved
+from parcae.state import Compensating, Ended, Job, Scheduled, Stored
+from parcae.values import Instant, JobId, StreamId, Version
 
 EVIDENCE = (Annotated, LateResultRecorded, Deleted)
 """The only events that may follow a terminal one."""
 
 Find = Callable[[JobId], Stored | None]
+Reached = Callable[[StreamId], Version]
+"""How many events a queue, a group or a schedule has, one that is gone included; 0: none."""
 
 
-def check(changes: Iterable[Change], find: Find) -> None:
-    """Refuse ``changes`` as a whole unless each fits to what is stored, and to those before it.
+def split(
+    result: Iterable[Change | Revision],
+) -> tuple[tuple[Change, ...], tuple[Revision, ...]]:
+    """What a rule made of jobs, and what of queues, groups and schedules, each in its order."""
+    made = tuple(result)
+    changes = tuple(one for one in made if isinstance(one, Change))
+    return changes, tuple(one for one in made if isinstance(one, Revision))
+
+
+def check(result: Iterable[Change | Revision], find: Find, reached: Reached) -> None:
+    """Refuse ``result`` as a whole unless each fits to what is stored, and to those before it.
+
+    Args:
+        result: what the rule gave back.
+        find: the stored job of a name.
+        reached: the stored version of any other stream.
 
     Raises:
         Conflict: a change was made for another version than the stored one.
         Rejected: a change would touch the outcome of an ended job, or does not fit to itself.
     """
+    changes, revisions = split(result)
+    _check_changes(changes, find)
+    versions: dict[StreamId, Version] = {}
+    for one in revisions:
+        stored = versions[one.stream] if one.stream in versions else reached(one.stream)
+        _check_revision(stored, one)
+        versions[one.stream] = Version(stored + len(one.events))
+
+
+def _check_changes(changes: Iterable[Change], find: Find) -> None:
     after: dict[JobId, Job | None] = {}
     for change in changes:
         if change.idle:
@@ -38,6 +69,21 @@ def check(changes: Iterable[Change], find: Find) -> None:
             before = None if stored is None else stored.job
         _check(before, change)
         after[change.job_id] = change.job
+
+
+def _check_revision(stored: Version, one: Revision) -> None:
+    if one.before != stored:
+        message = f"{one.stream} is at version {stored}, the revision was made at {one.before}"
+        raise Conflict(Reason.MOVED_ON, message)
+    if one.after is None:
+        gone = bool(one.events) and isinstance(one.events[-1], ScheduleRemoved)
+        fault = None if gone else "it goes by ScheduleRemoved only"
+    else:
+        fits = one.after.version == stored + len(one.events)
+        fault = None if fits else f"{len(one.events)} events do not lead to {one.after.version}"
+    if fault is not None:
+        message = f"revision of {one.stream} refused by the store: {fault}"
+        raise Rejected(Reason.UNLAWFUL, message)
 
 
 def _check(before: Job | None, change: Change) -> None:
@@ -89,3 +135,41 @@ def owed(effects: Iterable[Effect]) -> tuple[Offer | None, Instant | None]:
         elif isinstance(effect, Remind):
             remind = effect.at
     return offer, remind
+
+
+def lawful(
+    stored: Stored,
+    kept: tuple[Offer | None, Instant | None],
+    queue: Queue | None,
+    *,
+    waited_for: bool,
+) -> bool:
+    """Whether a store may keep ``kept`` of a job, as :func:`owed` says it.
+
+    Args:
+        stored: the job.
+        kept: when it is offered, and when it falls due.
+        queue: what is set for its queue now, which may be otherwise than when that was written.
+        waited_for: pending jobs wait for its end.
+    """
+    offer, remind = kept
+    if isinstance(stored.job.state, Ended):
+        # Those who waited may have ended meanwhile: the reminder goes when it is looked at.
+        return offer is None and (remind is not None or not waited_for)
+    least = owed(resume(stored))
+    if kept in (least, owed(resume(stored, queue))):
+        return True
+    if queue is None or remind is None or not _rested(stored.job, queue):
+        return False
+    wanted = least[0]
+    return offer is not None and wanted is not None and _open(offer) == _open(wanted)
+
+
+def _open(offer: Offer) -> Offer:
+    return replace(offer, until=None)
+
+
+def _rested(job: Job, queue: Queue) -> bool:
+    """Whether its patience rests, or has rested: it may begin anew whenever it is looked at."""
+    impatient = isinstance(job.state, Scheduled) and job.spec.timing.stale_after is not None
+    return impatient and (queue.paused or queue.resumed_at is not None)

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from parcae.errors import LeaseLost
 from parcae.state import Job, Lease
-from parcae.values import Cause, Instant, JobId, Status
+from parcae.values import Cause, GroupId, Instant, JobId, Status
 
 
 @frozen(kw_only=True)
@@ -17,13 +17,29 @@ class Admitted:
 
     Attributes:
         job_id: its name.
-        duplicate: the idempotency key was seen before: this is the job it admitted then.
+        duplicate: the key was seen before, or the constraint holds: this is the job that stands
+            for it.
         deleted: that job has ended since, and retention has removed it.
     """
 
     job_id: JobId
     duplicate: bool = False
     deleted: bool = False
+
+
+@frozen(kw_only=True)
+class GroupAdmitted:
+    """The group is in the store, with all its members.
+
+    Attributes:
+        group_id: its name.
+        jobs: its members, in their order.
+        duplicate: the idempotency key was seen before: this is the group it admitted then.
+    """
+
+    group_id: GroupId
+    jobs: tuple[JobId, ...]
+    duplicate: bool = False
 
 
 @frozen(kw_only=True)

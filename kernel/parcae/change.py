@@ -9,8 +9,24 @@ from attrs import Factory, frozen
 from parcae.answers import Answer
 from parcae.effects import Announce, Effect
 from parcae.events import Event
+from parcae.groups import Group, GroupEvent
+from parcae.queues import Queue, QueueEvent, queue_stream
+from parcae.schedules import Schedule, ScheduleEvent, schedule_stream
 from parcae.state import Job, Liveness, Stored
-from parcae.values import Blob, Instant, JobId, Place, Version
+from parcae.values import Blob, GroupId, Instant, JobId, Lane, Place, StreamId, Version
+
+Aggregate = Queue | Group | Schedule
+"""What else has a history, beside jobs."""
+AggregateEvent = QueueEvent | GroupEvent | ScheduleEvent
+AnyEvent = Event | AggregateEvent
+
+
+def stream_of(aggregate: Aggregate) -> StreamId:
+    """The name of the history of ``aggregate``."""
+    if isinstance(aggregate, Group):
+        return StreamId(aggregate.id)
+    named = queue_stream if isinstance(aggregate, Queue) else schedule_stream
+    return named(aggregate.name)
 
 
 @frozen(kw_only=True)
@@ -19,7 +35,7 @@ class Key:
 
     Attributes:
         scope: what kind of key: ``submit`` for idempotency keys, ``carry`` for what a retry
-            takes over from its origin.
+            takes over from its origin, ``unique`` for constraints, ``rate`` for starts.
         key: unique within the scope.
     """
 
@@ -52,9 +68,19 @@ class View:
         now: read inside the transaction, after its locks.
         place: the first free place in line; a rule that needs more takes the following ones.
         seed: 128 random bits, fresh for each run of the rule.
-        jobs: those the selection found, in its order.
+        jobs: those the selection found, in its order, and the ``dependents`` of any of them.
         keys: those of the wanted keys that exist, expired ones included.
         blobs: the bytes of the wanted jobs' blobs, by job and name, where the selection asks.
+        dependents: of each job or group of the view, the pending jobs that wait for it, all of
+            them in ``jobs`` too; and theirs, and so on.
+        partial: the jobs and groups of which not all dependents are in the view.
+        needed: the jobs that were asked for by name, or by a key, of which some dependent has
+            not ended.
+        queues: those of the jobs, and those asked for, as far as anything is set for them.
+        held: how many jobs of each lane hold a slot, in the queues that have bounds.
+        groups: those that the jobs belong to, and those asked for.
+        members: of the group that is to go on, the members in its window, in its order.
+        schedules: those asked for.
     """
 
     now: Instant
@@ -63,6 +89,33 @@ class View:
     jobs: Mapping[JobId, Stored] = Factory(dict)
     keys: Mapping[Key, KeyRow] = Factory(dict)
     blobs: Mapping[tuple[JobId, str], bytes] = Factory(dict)
+    dependents: Mapping[str, tuple[JobId, ...]] = Factory(dict)
+    partial: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+    queues: Mapping[str, Queue] = Factory(dict)
+    held: Mapping[Lane, int] = Factory(dict)
+    groups: Mapping[GroupId, Group] = Factory(dict)
+    members: tuple[JobId, ...] = ()
+    schedules: Mapping[str, Schedule] = Factory(dict)
+
+
+@frozen(kw_only=True)
+class Revision:
+    """What becomes of a queue, a group or a schedule.
+
+    Attributes:
+        stream: the name of its history.
+        before: its version before: the events get the versions after it, one by one.
+        events: what happened, in order.
+        after: the fold after them; ``None``: gone (a later event may bring it back).
+        remind: when to look at it again; ``None``: never.
+    """
+
+    stream: StreamId
+    before: Version
+    events: tuple[AggregateEvent, ...]
+    after: Aggregate | None
+    remind: Instant | None = None
 
 
 @frozen(kw_only=True)
@@ -94,10 +147,14 @@ class Change:
     idle: bool = False
 
 
-def announced(changes: Iterable[Change]) -> frozenset[JobId]:
-    """The jobs whose end or deletion is news to whoever waits for them."""
-    return frozenset(
-        change.job_id
-        for change in changes
-        if change.job is None or any(isinstance(one, Announce) for one in change.effects)
-    )
+def announced(changes: Iterable[Change | Revision]) -> frozenset[JobId]:
+    """The jobs and groups whose end or deletion is news to whoever waits for them."""
+    return frozenset(filter(None, map(_announced, changes)))
+
+
+def _announced(change: Change | Revision) -> JobId | None:
+    if isinstance(change, Revision):
+        ended = isinstance(change.after, Group) and change.after.status is not None
+        return JobId(change.stream) if ended else None
+    news = change.job is None or any(isinstance(one, Announce) for one in change.effects)
+    return change.job_id if news else None

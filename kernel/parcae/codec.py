@@ -7,31 +7,28 @@ and an upcaster from the old one, and the golden files prove that it still decod
 
 from __future__ import annotations
 
-import json
-import json.encoder
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from enum import Enum
-from functools import lru_cache
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from attrs import NOTHING, fields, has
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from attrs import evolve as replace
+from cattrs.gen import make_dict_structure_fn, override
 
 from parcae import events as e
+from parcae import groups as g
+from parcae import queues as q
+from parcae import schedules as d
 from parcae import state as s
+from parcae.bitmap import pack, unpack
+from parcae.change import Aggregate, AnyEvent, stream_of
 from parcae.compensation import still_owed
+from parcae.converter import CONVERTER, Record, dump, load, unstructured
 from parcae.errors import Corrupt
 from parcae.spec import Spec
-from parcae.values import JobId, cut
+from parcae.values import JobId, StreamId, cut
 
-T = TypeVar("T")
-Record = dict[str, Any]
 Upcaster = Callable[[Record], Record]
 
-TAGS: Mapping[str, type[e.Event]] = {
+TAGS: Mapping[str, type[AnyEvent]] = {
     "submitted": e.Submitted,
     "dependency-settled": e.DependencySettled,
     "scheduled": e.Scheduled,
@@ -56,16 +53,27 @@ TAGS: Mapping[str, type[e.Event]] = {
     "annotated": e.Annotated,
     "late-result-recorded": e.LateResultRecorded,
     "deleted": e.Deleted,
+    "queue-paused": q.QueuePaused,
+    "queue-resumed": q.QueueResumed,
+    "limit-set": q.LimitSet,
+    "rate-set": q.RateSet,
+    "aging-set": q.AgingSet,
+    "group-opened": g.GroupOpened,
+    "member-ended": g.MemberEnded,
+    "group-cancel-requested": g.GroupCancelRequested,
+    "group-stopped": g.GroupStopped,
+    "members-cancelled": g.MembersCancelled,
+    "undo-surveyed": g.UndoSurveyed,
+    "undo-submitted": g.UndoSubmitted,
+    "member-undone": g.MemberUndone,
+    "group-ended": g.GroupEnded,
+    "schedule-set": d.ScheduleSet,
+    "schedule-fired": d.ScheduleFired,
+    "schedule-paused": d.SchedulePaused,
+    "schedule-resumed": d.ScheduleResumed,
+    "schedule-removed": d.ScheduleRemoved,
 }
 """The names under which events are stored. They never change, whatever becomes of the classes."""
-
-STATES: Mapping[str, type[s.State]] = {
-    "pending": s.Pending,
-    "scheduled": s.Scheduled,
-    "running": s.Running,
-    "compensating": s.Compensating,
-    "ended": s.Ended,
-}
 
 SCHEMAS: Mapping[str, int] = dict.fromkeys(TAGS, 1)
 """The schema that each tag is written with now."""
@@ -74,92 +82,18 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 """From (tag, schema) to the record of the next schema."""
 
 STATE_SCHEMA = 1
+FEW = 32
+"""Of so many dependencies the unsettled ones are stored by name; of more, as one bit each: the
+state is written anew whenever one of them is settled."""
 
 _TAG_OF = {kind: tag for tag, kind in TAGS.items()}
-_STATE_OF = {kind: tag for tag, kind in STATES.items()}
-_MICROSECOND = timedelta(microseconds=1)
-_ABSENT: tuple[object, ...] = (None, False, 0, "", ())
-"""Defaults that mean “nothing”, and so are left out: no later version can give them another
-meaning. Any other default is written, for a later version may choose another."""
-
-
-def _plain(kind: type[T]) -> Callable[[Any, Any], T]:
-    def structure(value: Any, wanted: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError(f"expected {kind.__name__}, got {value!r}")
-        # cattrs finds a StrEnum by the str it also is: left at that, it would stay a plain string.
-        return wanted(value) if isinstance(wanted, type) and issubclass(wanted, Enum) else value
-
-    return structure
-
-
-def _instant(value: Any, _: Any) -> datetime:
-    found = datetime.fromisoformat(value)
-    if found.tzinfo is None:
-        raise ValueError(f"expected an instant with a time zone, got {value!r}")
-    return found.astimezone(UTC)
-
-
-def _duration(value: Any, _: Any) -> timedelta:
-    return _plain(int)(value, int) * _MICROSECOND
-
-
-def _is_state(kind: Any) -> bool:
-    return get_origin(kind) in (UnionType, Union) and set(get_args(kind)) == set(STATES.values())
-
-
-def _absent(default: object) -> bool:
-    return any(type(default) is type(nothing) and default == nothing for nothing in _ABSENT)
-
-
-def _converter() -> Converter:
-    converter = Converter(detailed_validation=False, forbid_extra_keys=True)
-    for kind in (str, int, bool):
-        converter.register_structure_hook(kind, _plain(kind))
-    converter.register_structure_hook(datetime, _instant)
-    converter.register_unstructure_hook(datetime, _isoformat)
-    converter.register_structure_hook(timedelta, _duration)
-    converter.register_unstructure_hook(timedelta, lambda value: value // _MICROSECOND)
-    converter.register_unstructure_hook_factory(has, lambda kind: _unstructure(converter, kind))
-    converter.register_structure_hook_func(
-        _is_state, lambda value, _: _structure_state(converter, value)
-    )
-    converter.register_unstructure_hook_func(
-        _is_state, lambda value: {"is": _STATE_OF[type(value)], **converter.unstructure(value)}
-    )
-    return converter
-
-
-@lru_cache(maxsize=4_096)
-def _isoformat(value: datetime) -> str:
-    # In UTC, as instants should be already, the offset is the last six characters.
-    exact = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return exact.isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def _unstructure(converter: Converter, kind: type, *omitted: str) -> Callable[[Any], Record]:
-    overrides: dict[str, Any] = {
-        attribute.name: override(omit_if_default=True)
-        for attribute in fields(kind)
-        if attribute.default is not NOTHING and _absent(attribute.default)
-    }
-    overrides |= {name: override(omit=True) for name in omitted}
-    return make_dict_unstructure_fn(kind, converter, **overrides)
-
-
-def _structure_state(converter: Converter, value: Any) -> Any:
-    plain = dict(value)
-    return converter.structure(plain, STATES[plain.pop("is")])
-
-
-CONVERTER = _converter()
 
 # Looked up once: to find the function takes longer than most of them do.
 _EVENT = {tag: CONVERTER.get_unstructure_hook(kind) for tag, kind in TAGS.items()}
 _SPEC = CONVERTER.get_unstructure_hook(Spec)
 _LIVENESS = CONVERTER.get_unstructure_hook(s.Liveness)
 
-_JOB = _unstructure(CONVERTER, s.Job, "id", "spec")
+_JOB = unstructured(CONVERTER, s.Job, "id", "spec")
 _JOB_BACK = make_dict_structure_fn(
     s.Job,
     CONVERTER,
@@ -168,48 +102,46 @@ _JOB_BACK = make_dict_structure_fn(
 )
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-# What ``_ENCODER`` makes anew for each call, made once; it is CPython's own, and may be missing.
-_MAKE: Any = getattr(json.encoder, "c_make_encoder", None)
-_CHUNKS: Callable[[object, int], Iterable[str]] | None = _MAKE and _MAKE(
-    None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", False, False, True
-)
-
-
-def _dump(record: object) -> bytes:
-    text = _ENCODER.encode(record) if _CHUNKS is None else "".join(_CHUNKS(record, 0))
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _load(data: bytes) -> Record:
-    record = json.loads(data.decode("utf-8", "surrogatepass"))
-    if not isinstance(record, dict):
-        raise TypeError(f"expected an object, got {record!r}")
-    return record
-
-
-def encode_event(event: e.Event) -> bytes:
+def encode_event(event: AnyEvent) -> bytes:
     """The stored form of an event."""
     tag = _TAG_OF[type(event)]
-    return _dump({"type": tag, "schema": SCHEMAS[tag], **_EVENT[tag](event)})
+    return dump({"type": tag, "schema": SCHEMAS[tag], **_EVENT[tag](event)})
+
+
+def decode_any(
+    data: bytes, *, stream: StreamId | None = None, position: int | None = None
+) -> AnyEvent:
+    """The event that was stored.
+
+    Raises:
+        Corrupt: damaged, unknown, or written by a later version; with its stream and position.
+    """
+    job_id = None if stream is None else JobId(stream)
+    try:
+        record = _upcast(load(data))
+        tag = record.pop("type")
+        record.pop("schema")
+        event: AnyEvent = CONVERTER.structure(record, TAGS[tag])
+    except Exception as error:
+        raise Corrupt(_says(data, error), job_id=job_id, position=position) from error
+    return event
 
 
 def decode_event(
     data: bytes, *, job_id: JobId | None = None, position: int | None = None
 ) -> e.Event:
-    """The event that was stored.
+    """The event of a job that was stored.
 
     Raises:
-        Corrupt: damaged, unknown, or written by a later version; with its job and position.
+        Corrupt: damaged, unknown, of no job, or written by a later version; with its job and
+            position.
     """
-    try:
-        record = _upcast(_load(data))
-        tag = record.pop("type")
-        record.pop("schema")
-        return CONVERTER.structure(record, TAGS[tag])
-    except Exception as error:
-        raise Corrupt(_says(data, error), job_id=job_id, position=position) from error
+    stream = None if job_id is None else StreamId(job_id)
+    event = decode_any(data, stream=stream, position=position)
+    if not isinstance(event, e.Event):
+        fault = TypeError(f"{_TAG_OF[type(event)]} in the history of a job")
+        raise Corrupt(_says(data, fault), job_id=job_id, position=position)
+    return event
 
 
 def _upcast(record: Record) -> Record:
@@ -232,12 +164,17 @@ def _says(data: object, error: Exception) -> str:
 
 def encode_spec(spec: Spec) -> bytes:
     """The stored form of what a job was admitted with: written once."""
-    return _dump({"schema": STATE_SCHEMA, **_SPEC(spec)})
+    return dump({"schema": STATE_SCHEMA, **_SPEC(spec)})
 
 
 def encode_job(job: s.Job) -> bytes:
     """The stored form of a job, without its id and spec."""
-    return _dump({"schema": STATE_SCHEMA, **_JOB(job)})
+    state, waits_for = job.state, job.spec.dependencies
+    if not isinstance(state, s.Pending) or len(waits_for) <= FEW:
+        return dump({"schema": STATE_SCHEMA, **_JOB(job)})
+    record = _JOB(replace(job, state=s.Pending(unsettled=())))
+    record["state"]["unsettled"] = pack([one.parent for one in waits_for], state.unsettled)
+    return dump({"schema": STATE_SCHEMA, **record})
 
 
 def decode_job(job_id: JobId, spec: bytes | Spec, state: bytes) -> s.Job:
@@ -249,7 +186,8 @@ def decode_job(job_id: JobId, spec: bytes | Spec, state: bytes) -> s.Job:
     try:
         if not isinstance(spec, Spec):
             spec = decode_spec(spec, job_id=job_id)
-        record = _schema(_load(state))
+        record = _schema(load(state))
+        _unpack(record.get("state"), spec)
         job = _JOB_BACK({**record, "id": job_id, "spec": spec}, s.Job)
         _require_sound(job)
     except Corrupt:
@@ -257,6 +195,12 @@ def decode_job(job_id: JobId, spec: bytes | Spec, state: bytes) -> s.Job:
     except Exception as error:
         raise Corrupt(_says(state, error), job_id=job_id) from error
     return job
+
+
+def _unpack(state: Any, spec: Spec) -> None:
+    packed = state.get("unsettled") if isinstance(state, dict) else None
+    if isinstance(packed, str):
+        state["unsettled"] = unpack([one.parent for one in spec.dependencies], packed)
 
 
 def _require_sound(job: s.Job) -> None:
@@ -279,7 +223,7 @@ def decode_spec(data: bytes, *, job_id: JobId | None = None) -> Spec:
         Corrupt: damaged, or written by a later version.
     """
     try:
-        return CONVERTER.structure(_schema(_load(data)), Spec)
+        return CONVERTER.structure(_schema(load(data)), Spec)
     except Exception as error:
         raise Corrupt(_says(data, error), job_id=job_id) from error
 
@@ -293,7 +237,7 @@ def _schema(record: Record) -> Record:
 
 def encode_liveness(liveness: s.Liveness) -> bytes:
     """The stored form of what renewals change."""
-    return _dump({"schema": STATE_SCHEMA, **_LIVENESS(liveness)})
+    return dump({"schema": STATE_SCHEMA, **_LIVENESS(liveness)})
 
 
 def decode_liveness(data: bytes, *, job_id: JobId | None = None) -> s.Liveness:
@@ -303,6 +247,26 @@ def decode_liveness(data: bytes, *, job_id: JobId | None = None) -> s.Liveness:
         Corrupt: damaged.
     """
     try:
-        return CONVERTER.structure(_schema(_load(data)), s.Liveness)
+        return CONVERTER.structure(_schema(load(data)), s.Liveness)
     except Exception as error:
         raise Corrupt(_says(data, error), job_id=job_id) from error
+
+
+def encode_aggregate(aggregate: Aggregate) -> bytes:
+    """The stored form of a queue, a group or a schedule."""
+    return dump({"schema": STATE_SCHEMA, **CONVERTER.unstructure(aggregate, Aggregate)})
+
+
+def decode_aggregate(stream: StreamId, data: bytes) -> Aggregate:
+    """The queue, group or schedule that was stored.
+
+    Raises:
+        Corrupt: damaged, of another stream, or written by a later version.
+    """
+    try:
+        aggregate: Aggregate = CONVERTER.structure(_schema(load(data)), Aggregate)  # type: ignore[arg-type]
+        if stream_of(aggregate) != stream:
+            raise ValueError(f"it is {stream_of(aggregate)}")
+    except Exception as error:
+        raise Corrupt(_says(data, error), job_id=JobId(stream)) from error
+    return aggregate

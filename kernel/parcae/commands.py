@@ -41,11 +41,13 @@ class Submit:
         carried: phases taken over from the origin.
         not_before: no earlier than this, whatever the spec says: the expiry of a lease of the
             origin that was fenced off while its handler could still be alive.
+        settled: those that it depends on and that have ended already, and how.
     """
 
     spec: Spec
     carried: tuple[Carried, ...] = ()
     not_before: Instant | None = None
+    settled: tuple[tuple[JobId, Status], ...] = ()
 
 
 @frozen(kw_only=True)

@@ -59,6 +59,16 @@ def carry(job: Job) -> tuple[Carried, ...]:
     return tuple(carried)
 
 
+def settled_by_hand(job: Job) -> tuple[str, ...]:
+    """The phases whose undo is owed and cannot be done: only a person can find out about them."""
+    undos = {spec.name: spec.undo for spec in job.spec.phases}
+    return tuple(
+        one.phase
+        for one in still_owed(job.undos)
+        if one.unknown and (undo := undos[one.phase]) is not None and not undo.unknown
+    )
+
+
 def still_owed(undos: tuple[Undo, ...]) -> tuple[Owed, ...]:
     """The undos that are not done, in their order."""
     return tuple(

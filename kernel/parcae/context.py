@@ -61,6 +61,7 @@ class Context:
     undo: bool = False
     unknown: bool = False
     overlap: bool = False
+    _parents: Mapping[str, bytes] = field(factory=dict, repr=False, eq=False)
     _results: Mapping[str, bytes] = field(factory=dict, repr=False, eq=False)
     _stopping: Callable[[], bool] = field(default=lambda: False, repr=False, eq=False)
     _progress: Callable[[Progress], None] = field(default=lambda _: None, repr=False, eq=False)
@@ -97,3 +98,19 @@ class Context:
         if name not in self._results:
             raise LookupError(f"phase {phase.name!r} of job {self.job_id} has not completed")
         return load(self._results[name], phase.returns)
+
+    def dependency(self, name: str, returns: Any = Any) -> Any:
+        """What a job gave that this one has waited for; ``None`` if it gave nothing.
+
+        Args:
+            name: the job's name in the graph, or its id.
+            returns: the type of its result.
+
+        Raises:
+            LookupError: there is none of that name, or it did not complete.
+        """
+        if name not in self._parents:
+            known = ", ".join(sorted(self._parents)) or "none at all"
+            message = f"job {self.job_id} has no result of a dependency {name!r}; it has {known}"
+            raise LookupError(message)
+        return load(self._parents[name], returns)

@@ -7,15 +7,17 @@ the job was submitted with; an undo with the phase's result besides.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from attrs import field, frozen
+from attrs.validators import optional
 
 from parcae.context import PAYLOAD, Context
 from parcae.handlers import Handler, Phase, arguments_of, bind
 from parcae.payloads import dump
-from parcae.spec import OnLost, Retry, Spec, Timing
-from parcae.values import Lane, blob, valid_name
+from parcae.spec import OnLost, Retry, Spec, Timing, Unique
+from parcae.values import Lane, blob, seconds, valid_duration, valid_name, valid_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,12 +43,34 @@ class Request(Generic[R]):
 
 
 @frozen(kw_only=True)
+class Isolation:
+    """Each call of a handler is a process of its own, which can be killed whatever it does.
+
+    The handler must be importable by its name, as for :mod:`multiprocessing`; what it returns goes
+    through JSON. Starting a process takes a good part of a second.
+
+    Attributes:
+        memory: bytes of address space, where the system has such a limit; ``None``: no bound.
+        cpu: processor time, likewise.
+        grace: how long it may go on after it was asked to stop, before it is killed.
+    """
+
+    memory: int | None = field(default=None, validator=optional(valid_number(1 << 20, 1 << 50)))
+    cpu: timedelta | None = field(default=None, validator=valid_duration(seconds(1)))
+    grace: timedelta = field(default=seconds(5), validator=valid_duration(timedelta(0)))
+
+
+@frozen(kw_only=True)
 class Options:
     """What all jobs of one definition share; see :class:`~parcae.spec.Spec`.
 
     Attributes:
         version: of the definition: change it when the phases change.
         uninterruptible: its handlers must not be cut off in a shutdown.
+        expected: how long an attempt takes when all is well: the validator compares it with
+            ``timing``.
+        unique: a constraint that holds for every job submitted by itself, not in a group.
+        isolate: each call of a handler is a process of its own, which can be killed.
     """
 
     version: str = field(default="1", validator=valid_name)
@@ -56,6 +80,9 @@ class Options:
     on_lost: OnLost = field(factory=OnLost)
     timing: Timing = field(factory=Timing)
     uninterruptible: bool = False
+    expected: timedelta | None = field(default=None, validator=valid_duration(timedelta(0)))
+    unique: Unique | None = None
+    isolate: Isolation | None = None
 
 
 class PhaseDecorator(Protocol[P]):
@@ -136,6 +163,7 @@ class Saga(Generic[P]):
             retry=options.retry,
             on_lost=options.on_lost,
             timing=options.timing,
+            unique=options.unique,
         )
         return Request(spec=spec, payload=payload, returns=phases[-1].returns)
 

@@ -7,28 +7,30 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from attrs import evolve as replace
 from attrs import frozen
 
+from parcae import admit as rules
 from parcae import answers as a
 from parcae import commands as c
-from parcae import handle as rules
-from parcae.change import Change, Key, View
+from parcae.admit import Idempotency
+from parcae.change import Change, Key, Revision, View
 from parcae.context import result_name
 from parcae.definitions import Request
 from parcae.errors import Reason, Rejected
-from parcae.handle import Idempotency
+from parcae.events import Event
+from parcae.explain_engine import ExplainEngine
+from parcae.graphs import tailored
+from parcae.group_engine import KEY_TTL, GroupEngine, idempotency
 from parcae.payloads import load
 from parcae.ports import Named, Page, Query, Recorded
-from parcae.spec import RetryMode
-from parcae.state import Ended, Job
-from parcae.values import Cause, Error, Instant, JobId, Lane, Status
-from parcae.worker_engine import WorkerEngine, accepted
+from parcae.queue_engine import QueueEngine
+from parcae.retention_engine import RetentionEngine
+from parcae.spec import Dependency, RetryMode, Spec, Unique
+from parcae.state import Ended, Job, Stored
+from parcae.values import Cause, Error, Instant, JobId, Status
+from parcae.worker_engine import accepted
 
 R = TypeVar("R")
-
-KEY_TTL = timedelta(days=30)
-"""How long an idempotency key is remembered."""
 
 
 @frozen(kw_only=True)
@@ -80,7 +82,7 @@ class Handle(Generic[R]):
         return await self._engine.cancel(self.job_id, by=by, reason=reason)
 
 
-class Engine(WorkerEngine):
+class Engine(GroupEngine, QueueEngine, ExplainEngine, RetentionEngine):
     """What an application or an operator can ask for, besides what a worker can.
 
     Args:
@@ -110,6 +112,8 @@ class Engine(WorkerEngine):
         priority: int | None = None,
         run_at: Instant | None = None,
         deadline: Instant | None = None,
+        after: Sequence[JobId | Dependency] = (),
+        unique: Unique | None = None,
     ) -> Handle[R]:
         """Admit a job: once this returns, it will end.
 
@@ -121,25 +125,32 @@ class Engine(WorkerEngine):
             priority: in place of the definition's.
             run_at: not before.
             deadline: no forward work from then on.
+            after: the jobs and groups that must end first; with a policy as
+                :class:`~parcae.spec.Dependency`.
+            unique: a constraint, in place of the definition's: the handle may then be of the job
+                that stands for it already.
 
         Raises:
-            Rejected: too large, or the key came with another body before.
+            Rejected: too large, the key came with another body before, or a job that it depends
+                on is not there.
             ValueError: an instant is naive or out of range.
         """
-        spec = request.spec
-        spec = replace(
-            spec,
-            lane=spec.lane if key is None else Lane(queue=spec.lane.queue, key=key),
-            priority=spec.priority if priority is None else priority,
+        asked = tailored(
+            request,
+            key=key,
+            priority=priority,
             run_at=run_at,
             deadline=deadline,
+            dependencies=(*request.spec.dependencies, *map(_dependency, after)),
+            unique=request.spec.unique if unique is None else unique,
         )
-        idempotency = _idempotency(idempotency_key, key_ttl)
+        spec, keyed = asked.spec, idempotency(idempotency_key, key_ttl)
+        parents = tuple(one.parent for one in spec.dependencies)
         admitted = await self._admit(
-            Named(keys=_keys(idempotency)),
-            lambda view: rules.submit(view, spec, request.payload, idempotency),
+            Named(ids=parents, keys=_keys(keyed, spec), queues=(spec.lane.queue,)),
+            lambda view: rules.submit(view, spec, asked.payload, keyed),
         )
-        return Handle(self, admitted, request.returns)
+        return Handle(self, admitted, asked.returns)
 
     async def retry(
         self,
@@ -164,11 +175,11 @@ class Engine(WorkerEngine):
             ValueError: there is no such mode.
         """
         mode = RetryMode(mode)
-        idempotency = _idempotency(idempotency_key, key_ttl)
-        keys = (*_keys(idempotency), rules.carry_key(origin))
+        keyed = idempotency(idempotency_key, key_ttl)
+        keys = (*_keys(keyed), rules.carry_key(origin))
         admitted = await self._admit(
             Named(ids=(origin,), keys=keys, blobs=True),
-            lambda view: rules.retry(view, origin, mode, tuple(settled), idempotency),
+            lambda view: (rules.retry(view, origin, mode, tuple(settled), keyed),),
         )
         return Handle(self, admitted, Any)
 
@@ -252,31 +263,40 @@ class Engine(WorkerEngine):
         """
         stored = await self.store.fetch(job_id)
         if stored is None:
+            stored = await self._handed_in(job_id)
+        if stored is None:
             raise Rejected(Reason.NOT_FOUND, f"there is no job {job_id}", command="show")
         return stored.job
+
+    async def _handed_in(self, job_id: JobId) -> Stored | None:
+        """A job that came in a transaction of its host's is admitted by the next one of ours."""
+        await self.store.transact(Named(), lambda _: ())
+        return await self.store.fetch(job_id)
 
     async def find(self, query: Query) -> Page:
         """A page of jobs, newest first."""
         return await self.store.find(query)
 
-    async def history(self, job_id: JobId) -> Sequence[Recorded]:
+    async def history(self, job_id: JobId) -> Sequence[Recorded[Event]]:
         """Everything that happened to a job, in order."""
         return await self.store.history(job_id)
 
-    async def _admit(self, selection: Named, rule: Callable[[View], Change]) -> a.Admitted:
-        committed = await self.store.transact(selection, lambda view: (rule(view),))
+    async def _admit(
+        self, selection: Named, rule: Callable[[View], Sequence[Change | Revision]]
+    ) -> a.Admitted:
+        committed = await self.store.transact(selection, rule)
+        await self.follow(committed)
         answer = committed.changes[0].answer
         assert isinstance(answer, a.Admitted)
         return answer
 
 
-def _idempotency(key: str | None, ttl: timedelta) -> Idempotency | None:
-    if key is None:
-        return None
-    if not key or len(key) > 200:
-        raise ValueError(f"expected an idempotency key of 1 to 200 characters, got {key!r}")
-    return Idempotency(key=Key(scope="submit", key=key), ttl=ttl)
+def _dependency(after: JobId | Dependency) -> Dependency:
+    return after if isinstance(after, Dependency) else Dependency(parent=after)
 
 
-def _keys(idempotency: Idempotency | None) -> tuple[Key, ...]:
-    return () if idempotency is None else (idempotency.key,)
+def _keys(keyed: Idempotency | None, spec: Spec | None = None) -> tuple[Key, ...]:
+    keys = () if keyed is None else (keyed.key,)
+    if spec is None or spec.unique is None:
+        return keys
+    return (*keys, rules.unique_key(rules.named(spec).name))

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     STALE = "stale in queue"
     WOULD_SHORTEN = "would shorten the lease"
     MOVED_ON = "the job moved on"
+    CYCLE = "a cycle of dependencies"
+    NEEDED = "others still need it"
 
 
 class ParcaeError(Exception):

@@ -118,7 +118,8 @@ def _waiting(job: Job, event: e.DependencySettled | e.Scheduled) -> Job:
     assert isinstance(state, s.Pending)
     if isinstance(event, e.DependencySettled):
         _require(event.parent in state.unsettled, f"{event.parent} is not waited for")
-        left = tuple(one for one in state.unsettled if one != event.parent)
+        index = state.unsettled.index(event.parent)
+        left = state.unsettled[:index] + state.unsettled[index + 1 :]
         return replace(job, state=s.Pending(unsettled=left))
     _require(not state.unsettled, f"{state.unsettled} are not settled yet")
     since = max(event.run_at, event.at)

@@ -7,7 +7,6 @@ transactions. A rule may run more than once; only the run whose result is stored
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 
 from attrs import evolve as replace
 from attrs import frozen
@@ -15,18 +14,20 @@ from attrs import frozen
 from parcae import answers as a
 from parcae import commands as c
 from parcae import events as e
-from parcae.admission import choose
-from parcae.change import Change, Key, KeyRow, View
-from parcae.decide import Decision, decide
+from parcae.admission import Room, choose, due, offer
+from parcae.change import Change, Revision, View
+from parcae.effects import Offer
 from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
-from parcae.saga import react, resubmission, resume
-from parcae.spec import RetryMode, Spec
+from parcae.holds import held
+from parcae.ledger import Ledger, unchanged
+from parcae.saga import remember, resume
 from parcae.state import Compensating, Ended, Job, Running, Stored
-from parcae.values import MAX_BLOB, Blob, Cause, JobId, Place, Status, Version, job_id, mix
+from parcae.timing import look_again_at, stale_at
+from parcae.values import Blob, Cause, JobId, Status
 
 
 def handle(view: View, job: JobId, command: c.Command, data: bytes | None = None) -> Change:
-    """What ``command`` makes of one job of the view.
+    """What ``command`` makes of one job of the view, without what that owes to others.
 
     Args:
         view: what the store loaded.
@@ -39,51 +40,54 @@ def handle(view: View, job: JobId, command: c.Command, data: bytes | None = None
         LeaseLost: the worker does not hold the job any more.
         Conflict: a renewal would shorten the lease.
     """
-    return _handle(view, job, command, view.place, data)
+    return _obeyed(Ledger(view), job, command, data)
 
 
-def _handle(
-    view: View, job: JobId, command: c.Command, place: Place, data: bytes | None = None
-) -> Change:
+def obey(
+    view: View, job: JobId, command: c.Command, data: bytes | None = None
+) -> Sequence[Change | Revision]:
+    """Rule: like :func:`handle`, and what must happen in the same commit: the job's change first.
+
+    Raises:
+        Rejected: the command is not lawful, or others still need what is to be deleted.
+        LeaseLost: the worker does not hold the job any more.
+        Conflict: a renewal would shorten the lease.
+    """
+    if isinstance(command, c.Delete):
+        _refuse_if_needed(view, job)
+    ledger = Ledger(view)
+    ledger.enter(_obeyed(ledger, job, command, data))
+    return ledger.settle()
+
+
+def _refuse_if_needed(view: View, job: JobId) -> None:
+    """Those who wait for a job may want its result; a group may have to undo what it did.
+
+    A legal hold is respected wherever its key is in the view.
+    """
     stored = view.jobs.get(job)
+    membership = stored.job.spec.group if stored else None
+    group = view.groups.get(membership.group_id) if membership else None
+    on_hold = held(view.keys, job, view.now)
+    if on_hold is not None:
+        needs = f"it is under a legal hold ({on_hold.fingerprint})"
+    elif job in view.needed:
+        needs = "a job that depends on it has not ended"
+    elif group is not None and group.status is None:
+        needs = f"{group.id} has not ended"
+    else:
+        return
+    status = stored.job.status if stored else None
+    raise Rejected(Reason.NEEDED, f"job {job} is kept: {needs}", status=status, command="Delete")
+
+
+def _obeyed(ledger: Ledger, job: JobId, command: c.Command, data: bytes | None) -> Change:
+    stored = ledger.find(job)
     if isinstance(command, c.Cancel) and stored is not None and stored.job.status.is_terminal:
         return unchanged(stored, _cancel_answer(stored.job, a.CancelOutcome.ALREADY_ENDED))
-    decision = decide(job, stored, command, view.now, place)
-    return _change(job, stored, decision, _answer(job, stored, command, decision), data)
-
-
-def unchanged(stored: Stored, answer: a.Answer) -> Change:
-    """No change: only an answer."""
-    job = stored.job
-    return Change(
-        job_id=job.id,
-        before=job.version,
-        job=job,
-        liveness=stored.liveness,
-        answer=answer,
-        idle=True,
-    )
-
-
-def _change(
-    job_id: JobId, stored: Stored | None, decision: Decision, answer: a.Answer, data: bytes | None
-) -> Change:
-    before, after = stored.job if stored else None, decision.job
-    kept = stored.liveness if stored else None
-    effects = () if after is None else resume(Stored(job=after, liveness=decision.liveness))
-    if after is not None:
-        effects = (*effects, *react(before, after, decision.events))
-    return Change(
-        job_id=job_id,
-        before=before.version if before else Version(0),
-        events=decision.events,
-        job=after,
-        liveness=decision.liveness,
-        blobs=tuple(_blobs(decision.events, data)),
-        effects=effects,
-        answer=answer,
-        idle=not decision.events and decision.liveness == kept,
-    )
+    change = ledger.obey(job, command)
+    blobs = tuple(_blobs(change.events, data))
+    return replace(change, blobs=blobs, answer=_answer(stored, command, change))
 
 
 def _blobs(events: Iterable[e.Event], data: bytes | None) -> Iterable[tuple[Blob, bytes]]:
@@ -93,10 +97,8 @@ def _blobs(events: Iterable[e.Event], data: bytes | None) -> Iterable[tuple[Blob
             yield result, data
 
 
-def _answer(
-    job_id: JobId, stored: Stored | None, command: c.Command, decision: Decision
-) -> a.Answer:
-    job, events, liveness = decision.job, decision.events, decision.liveness
+def _answer(stored: Stored | None, command: c.Command, change: Change) -> a.Answer:
+    job, events, liveness, job_id = change.job, change.events, change.liveness, change.job_id
     if job is None:
         return a.Deletion(job_id=job_id)
     if isinstance(command, c.Submit):
@@ -119,8 +121,7 @@ def _answer(
     if events and isinstance(events[-1], e.LateResultRecorded):
         message = f"token {events[-1].token} is not current; its late result is kept as evidence"
         return LeaseLost(Reason.STALE_TOKEN, message)
-    assert decision.status is not None
-    return a.Accepted(job_id=job_id, status=decision.status)
+    return change.answer
 
 
 def _cause(job: Job, events: Sequence[e.Event]) -> Cause | None:
@@ -144,110 +145,6 @@ def _cancel_answer(job: Job, outcome: a.CancelOutcome) -> a.CancelAnswer:
     return a.CancelAnswer(job_id=job.id, outcome=outcome, status=job.status, cause=cause)
 
 
-@frozen(kw_only=True)
-class Idempotency:
-    """A key under which a submission may be repeated.
-
-    Attributes:
-        key: the caller's.
-        ttl: for how long it is remembered.
-    """
-
-    key: Key
-    ttl: timedelta
-
-
-def submit(
-    view: View, spec: Spec, payload: bytes, idempotency: Idempotency | None = None
-) -> Change:
-    """Rule: admit a job, or answer with the one that the key admitted before.
-
-    Raises:
-        Rejected: the payload is too large, or the key came with another body before.
-    """
-    if len(payload) > MAX_BLOB:
-        message = f"expected a payload of at most {MAX_BLOB} bytes, got {len(payload)}"
-        raise Rejected(Reason.TOO_LARGE, message, command="Submit")
-    lane = spec.lane
-    body = f"{mix(spec.kind, spec.payload.digest, lane.queue, lane.key):032x}"
-    known = _known(view, idempotency, body)
-    if known is not None:
-        return known
-    spec = replace(spec, seed=mix("seed", view.seed))
-    admitted = handle(view, job_id(view.now, view.seed), c.Submit(spec=spec))
-    keys = _keys(view, idempotency, body, admitted.job_id)
-    return _with(admitted, keys, ((spec.payload, payload),))
-
-
-def retry(
-    view: View,
-    origin_id: JobId,
-    mode: RetryMode,
-    settled: tuple[str, ...] = (),
-    idempotency: Idempotency | None = None,
-) -> Change:
-    """Rule: admit a new job that takes up an ended one.
-
-    What an origin did is carried on, or undone, by one job only (S12): the second is refused.
-
-    Raises:
-        Rejected: the origin is not there, has not ended, or was taken up already.
-    """
-    body = f"{mix('retry', origin_id, mode, *settled):032x}"
-    known = _known(view, idempotency, body)
-    if known is not None:
-        return known
-    stored = view.jobs.get(origin_id)
-    if stored is None:
-        raise Rejected(Reason.NOT_FOUND, f"there is no job {origin_id}", command=f"retry {mode}")
-    fresh = job_id(view.now, view.seed)
-    seed = mix("seed", view.seed)
-    command = resubmission(stored.job, mode, job_id=fresh, seed=seed, settled=settled)
-    keys = _keys(view, idempotency, body, fresh)
-    if mode is not RetryMode.FROM_START:
-        once = carry_key(origin_id)
-        if once in view.keys:
-            taken = view.keys[once].job_id
-            message = f"what job {origin_id} did was taken over already, by job {taken}"
-            raise Rejected(Reason.ALREADY_RETRIED, message, command=f"retry {mode}")
-        keys = (*keys, KeyRow(key=once, fingerprint=body, job_id=fresh))
-    refs = [command.spec.payload, *(one.result for one in command.carried if one.result)]
-    blobs = tuple((ref, view.blobs[origin_id, ref.name]) for ref in refs)
-    return _with(handle(view, fresh, command), keys, blobs)
-
-
-def carry_key(origin: JobId) -> Key:
-    """The key of the one job that carries on, or undoes, what ``origin`` did."""
-    return Key(scope="carry", key=origin)
-
-
-def _known(view: View, idempotency: Idempotency | None, body: str) -> Change | None:
-    row = view.keys.get(idempotency.key) if idempotency else None
-    if row is None or (row.expires_at is not None and row.expires_at <= view.now):
-        return None
-    if row.fingerprint != body:
-        message = f"the key {row.key.key!r} was used with another request, for job {row.job_id}"
-        raise Rejected(Reason.KEY_REUSED, message, command="Submit")
-    stored = view.jobs.get(row.job_id)
-    answer = a.Admitted(job_id=row.job_id, duplicate=True, deleted=stored is None)
-    if stored is not None:
-        return unchanged(stored, answer)
-    return Change(job_id=row.job_id, before=Version(0), job=None, answer=answer, idle=True)
-
-
-def _keys(view: View, idempotency: Idempotency | None, body: str, job: JobId) -> tuple[KeyRow, ...]:
-    if idempotency is None:
-        return ()
-    expires_at = view.now + idempotency.ttl
-    return (KeyRow(key=idempotency.key, fingerprint=body, job_id=job, expires_at=expires_at),)
-
-
-def _with(
-    change: Change, keys: tuple[KeyRow, ...], blobs: tuple[tuple[Blob, bytes], ...]
-) -> Change:
-    return replace(change, keys=keys, blobs=blobs)
-
-
 def claim(
     view: View,
     command: c.Claim,
@@ -256,12 +153,31 @@ def claim(
     queues: frozenset[str] | None,
     limit: int,
 ) -> Sequence[Change]:
-    """Rule: grant up to ``limit`` jobs; to a repeated request, what it was granted before."""
+    """Rule: grant up to ``limit`` jobs; to a repeated request, what it was granted before.
+
+    No lane gets beyond its bounds (S6), and none is served out of its order (S7).
+    """
     again = [stored for stored in view.jobs.values() if _granted_to(stored.job, command)]
     if again:
         return tuple(_permitted(view, again, command))
-    chosen = choose(view.jobs.values(), view.now, kinds, queues)
-    return tuple(handle(view, job.id, command) for job in chosen[:limit])
+    ledger, room = Ledger(view), Room(view.now, view.queues, view.held, view.keys)
+    offered = tuple(_offered(view, kinds, queues))
+    for name, found in choose(offered, room, view.queues, limit):
+        change = _obeyed(ledger, name, command, None)
+        ledger.enter(change, keys=room.spent(found.lane, name) if not found.undo else ())
+    return tuple(one for one in ledger.changes if isinstance(one, Change))
+
+
+def _offered(
+    view: View, kinds: frozenset[str], queues: frozenset[str] | None
+) -> Iterable[tuple[JobId, Offer]]:
+    for name, stored in view.jobs.items():
+        lane = stored.job.spec.lane
+        queue = view.queues.get(lane.queue)
+        found = offer(stored.job, queue)
+        served = stored.job.spec.kind in kinds and (queues is None or lane.queue in queues)
+        if found is not None and served and due(stored.job, view.now, queue):
+            yield name, found
 
 
 def _granted_to(job: Job, command: c.Claim) -> bool:
@@ -279,13 +195,47 @@ def _permitted(view: View, again: Sequence[Stored], command: c.Claim) -> Iterabl
             continue
 
 
-def reconcile(view: View) -> Sequence[Change]:
-    """Rule: settle whatever is due among the jobs of the view."""
-    changes = (
-        _handle(view, job, c.Reconcile(), Place(view.place + index))
-        for index, job in enumerate(view.jobs)
-    )
-    return tuple(change for change in changes if not change.idle)
+def reconcile(view: View) -> Sequence[Change | Revision]:
+    """Rule: settle whatever is due among the jobs of the view, and who still waits for them."""
+    ledger = Ledger(view)
+    waiting = {child for children in view.dependents.values() for child in children}
+    for name in view.jobs:
+        if name in waiting:
+            continue
+        stored = ledger.find(name)
+        assert stored is not None
+        change = _obeyed(ledger, name, c.Reconcile(), None)
+        if not change.idle:
+            ledger.enter(change)
+        elif stored.job.status.is_terminal:
+            _settle_the_rest(ledger, stored)
+        else:
+            _look_again(ledger, stored)
+    return ledger.settle()
+
+
+def _settle_the_rest(ledger: Ledger, stored: Stored) -> None:
+    """It ended before, and more waited for it than one commit should settle."""
+    name, now = stored.job.id, ledger.view.now
+    ledger.ended(name, stored.job.status)
+    left = remember((), now) if name in ledger.view.partial else ()
+    ledger.enter(replace(unchanged(stored, _nothing(stored)), idle=False, effects=left))
+
+
+def _look_again(ledger: Ledger, stored: Stored) -> None:
+    """Its patience rests, or has rested, while its queue is or was paused."""
+    queue, impatient = ledger.view.queues.get(stored.job.spec.lane.queue), stale_at(stored.job)
+    if queue is None or impatient is None or not (queue.paused or queue.resumed_at):
+        return
+    effects = resume(stored, queue)
+    again = look_again_at(stored.job, queue, ledger.view.now)
+    if again is not None:
+        effects = remember(effects, again)
+    ledger.enter(replace(unchanged(stored, _nothing(stored)), idle=False, effects=effects))
+
+
+def _nothing(stored: Stored) -> a.Answer:
+    return a.Accepted(job_id=stored.job.id, status=stored.job.status)
 
 
 @frozen(kw_only=True)

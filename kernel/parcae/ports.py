@@ -7,35 +7,60 @@ implements these ports owns bytes, time and wake-ups, and chooses no transition.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from attrs import Factory, field, frozen
 
-from parcae.change import Change, Key, View
+from parcae.change import Aggregate, AggregateEvent, AnyEvent, Change, Key, Revision, View
 from parcae.events import Event
 from parcae.state import Stored
-from parcae.values import Instant, JobId, Position, Status, Version, WorkerId, valid_number
+from parcae.survey import Scope, Standing, Survey
+from parcae.values import (
+    GroupId,
+    Instant,
+    JobId,
+    Position,
+    Status,
+    StreamId,
+    Version,
+    WorkerId,
+    valid_number,
+)
 
-Rule = Callable[[View], Sequence[Change]]
-"""Pure: what becomes of the view's jobs. May be run more than once for one transaction."""
+E = TypeVar("E", covariant=True)
+
+Rule = Callable[[View], Sequence[Change | Revision]]
+"""Pure: what becomes of what is in the view. May be run more than once for one transaction."""
+
+CASCADE = 256
+"""How many pending dependents, direct and indirect, a view holds at the most."""
 
 
 @frozen(kw_only=True)
 class Named:
-    """These jobs, these keys and the jobs that the keys belong to; blobs where asked for."""
+    """These jobs, keys and the jobs that the keys belong to, queues, groups and schedules.
+
+    The names of ``ids`` may be groups' too, which then are in ``View.groups``. With the jobs and
+    groups come their pending dependents, with the jobs their groups and queues, and which of them
+    are needed. Blobs where asked for.
+    """
 
     ids: tuple[JobId, ...] = ()
     keys: tuple[Key, ...] = ()
     blobs: bool = False
+    queues: tuple[str, ...] = ()
+    groups: tuple[GroupId, ...] = ()
+    schedules: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
 class Claimable:
-    """The first ``limit`` jobs that are offered now to these kinds and queues, and those that are
-    held by ``worker`` under this very ``request``.
+    """The ``limit`` jobs that :func:`parcae.admission.choose` takes of all that are offered now to
+    these kinds and queues, and those that are held by ``worker`` under this very ``request``.
 
-    Offered now: ``Offer.at`` ≤ now < ``Offer.until``. First: undos, then greater priority, then
-    lower place. ``queues`` ``None``: all.
+    Offered now: ``Offer.at`` ≤ now < ``Offer.until``. ``queues`` ``None``: all. With them come
+    their queues, ``View.held``, and the keys of their rates (:func:`parcae.admission.rate_keys`).
+    More jobs than are taken are lawful; how many others wait must not matter for the cost.
     """
 
     worker: WorkerId
@@ -47,37 +72,70 @@ class Claimable:
 
 @frozen(kw_only=True)
 class Overdue:
-    """The ``limit`` jobs whose ``Remind.at`` ≤ now, the longest overdue first."""
+    """The ``limit`` jobs whose ``Remind.at`` ≤ now, the longest overdue first.
+
+    With them come their pending dependents, their groups and queues.
+    """
 
     limit: int = field(default=100, validator=valid_number(1, 1_000))
 
 
-Selection = Named | Claimable | Overdue
+@frozen(kw_only=True)
+class Restless:
+    """The group whose ``Revision.remind`` ≤ now, the longest overdue; at most one.
+
+    It is the first in ``View.groups``. In ``View.members``, and in ``View.jobs``: the ``limit``
+    members that are first in its :func:`parcae.groups.window`, with their pending dependents,
+    their groups, queues and :func:`parcae.admit.carry_key`, and their blobs if it says so.
+    """
+
+    limit: int = field(default=100, validator=valid_number(1, 1_000))
 
 
 @frozen(kw_only=True)
-class Recorded:
+class Ticking:
+    """The ``limit`` schedules whose ``Revision.remind`` ≤ now, the longest overdue first.
+
+    With them come the queues of their jobs.
+    """
+
+    limit: int = field(default=20, validator=valid_number(1, 1_000))
+
+
+Selection = Named | Claimable | Overdue | Restless | Ticking
+
+
+@frozen(kw_only=True)
+class Recorded(Generic[E]):
     """An event in the log.
 
     Attributes:
         position: in the log of the store.
-        job_id: whose it is.
-        version: of the job, once it had happened.
+        stream: whose it is: the id of a job, or the name of a queue's, a group's or a schedule's
+            history.
+        version: of whose it is, once it had happened.
         event: what happened.
     """
 
     position: Position
-    job_id: JobId
+    stream: StreamId
     version: Version
-    event: Event
+    event: E
 
 
 @frozen(kw_only=True)
 class Committed:
-    """What a transaction did: the changes its rule gave, and the log's head after them."""
+    """What a transaction did.
+
+    Attributes:
+        changes: what its rule made of jobs.
+        position: the log's head after them.
+        revisions: what its rule made of queues, groups and schedules.
+    """
 
     changes: Sequence[Change]
     position: Position
+    revisions: Sequence[Revision] = ()
 
 
 @frozen(kw_only=True)
@@ -89,6 +147,7 @@ class Query:
         kinds: of one of these.
         queues: in one of these.
         worker: held by this worker.
+        group: members of this group, and jobs that undo what they did.
         limit: how many at the most.
         cursor: where the page before ended, as it said.
     """
@@ -97,6 +156,7 @@ class Query:
     kinds: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
     worker: WorkerId | None = None
+    group: GroupId | None = None
     limit: int = field(default=100, validator=valid_number(1, 1_000))
     cursor: str = ""
 
@@ -173,8 +233,14 @@ class Store(EventBus, Protocol):
     9. ``Change.idle`` writes nothing. A changed liveness alone adds no event and no position.
     10. A commit wakes whoever waits on the bus.
     11. All methods may be awaited from any event loop, in any thread.
-    12. A record that cannot be read raises ``Corrupt`` with its job and position; a store that
+    12. ``Revision`` is stored like a change: its events in the same log under its stream, (stream,
+       version) unique, its row and its ``remind`` in place of what was there.
+    13. Pending jobs wait for what their state says is unsettled: an index of it gives dependents.
+       An ended job or group of which some still wait is overdue until they do not (``Remind``).
+    14. A record that cannot be read raises ``Corrupt`` with its job and position; a store that
         cannot answer raises ``Unavailable``; after it, repeating is safe.
+    15. ``survey`` and ``standing`` count what one commit left behind, ``now`` read after it: each
+       job once, whatever commits meanwhile. They hold up no commit.
     """
 
     @property
@@ -198,12 +264,28 @@ class Store(EventBus, Protocol):
         """How many jobs a query names, by status; ``limit`` and ``cursor`` do not matter."""
         ...
 
-    async def history(self, job_id: JobId, after: Version = Version(0)) -> Sequence[Recorded]:
+    async def history(
+        self, job_id: JobId, after: Version = Version(0)
+    ) -> Sequence[Recorded[Event]]:
         """The events of one job, in order."""
         ...
 
-    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
-        """The events of all jobs, in order."""
+    async def record(self, stream: StreamId) -> Sequence[Recorded[AggregateEvent]]:
+        """The events of one queue, group or schedule, in order."""
+        ...
+
+    async def aggregate(self, stream: StreamId) -> Aggregate | None:
+        """One queue, group or schedule; ``None``: there is none."""
+        ...
+
+    async def aggregates(self, after: str = "", limit: int = 100) -> Sequence[Aggregate]:
+        """Queues, groups and schedules, by the names of their streams, from past ``after`` on."""
+        ...
+
+    async def log(
+        self, after: Position = Position(0), limit: int = 1_000
+    ) -> Sequence[Recorded[AnyEvent]]:
+        """The events of all jobs, queues, groups and schedules, in order."""
         ...
 
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
@@ -211,11 +293,20 @@ class Store(EventBus, Protocol):
         ...
 
     async def next_due(self, after: Instant | None = None) -> Instant | None:
-        """The earliest instant at which some job is offered or falls due; ``None``: never.
+        """The earliest instant at which some job is offered or falls due, some group or schedule
+        is to be looked at, or some rate lets jobs start again; ``None``: never.
 
         With ``after``, only later ones count: what has fallen due already, but is offered to
         nobody who is there, wakes nobody again.
         """
+        ...
+
+    async def survey(self, scope: Scope) -> Survey:
+        """What is in the queues, by :func:`parcae.survey.surveyed`, of one instant."""
+        ...
+
+    async def standing(self, job_id: JobId) -> Standing | None:
+        """Where a job stands in line, by :func:`parcae.survey.before`; ``None``: there is none."""
         ...
 
     async def audit(self) -> Sequence[str]:

@@ -12,23 +12,36 @@ from parcae.commands import Submit
 from parcae.compensation import carry, still_owed
 from parcae.effects import Announce, Effect, Interrupt, Remind
 from parcae.errors import Reason, Rejected
-from parcae.spec import Carried, Origin, Owed, RetryMode
+from parcae.queues import Queue
+from parcae.spec import Carried, Membership, Origin, Owed, RetryMode
 from parcae.state import Job, Stored
 from parcae.timing import next_due
-from parcae.values import JobId, Status
+from parcae.values import Instant, JobId, Status
 
 
-def resume(stored: Stored) -> tuple[Effect, ...]:
+def resume(stored: Stored, queue: Queue | None = None) -> tuple[Effect, ...]:
     """What is still owed when all one has is the state: a store keeps it beside the state.
 
-    To nobody more than this is owed after a crash, so nothing that must follow is ever lost.
+    To nobody more than this is owed after a crash, so nothing that must follow is ever lost; but
+    for an ended job of which others still wait: see :func:`remember`.
+
+    Args:
+        stored: the job.
+        queue: what is set for its queue.
     """
-    waiting = offer(stored.job)
-    due = next_due(stored.job, stored.liveness)
+    waiting = offer(stored.job, queue)
+    due = next_due(stored.job, stored.liveness, queue)
     owed: list[Effect] = [] if waiting is None else [waiting]
     if due is not None:
         owed.append(Remind(at=due.at))
     return tuple(owed)
+
+
+def remember(effects: tuple[Effect, ...], at: Instant) -> tuple[Effect, ...]:
+    """``effects``, with a reminder at ``at`` or earlier: something is left to do then."""
+    reminders = [one.at for one in effects if isinstance(one, Remind)]
+    others = tuple(one for one in effects if not isinstance(one, Remind))
+    return (*others, Remind(at=min((at, *reminders))))
 
 
 def react(before: Job | None, after: Job, events: tuple[e.Event, ...]) -> Iterator[Effect]:
@@ -45,7 +58,14 @@ def react(before: Job | None, after: Job, events: tuple[e.Event, ...]) -> Iterat
 
 
 def resubmission(
-    origin: Job, mode: RetryMode, *, job_id: JobId, seed: int, settled: tuple[str, ...] = ()
+    origin: Job,
+    mode: RetryMode,
+    *,
+    job_id: JobId,
+    seed: int,
+    settled: tuple[str, ...] = (),
+    group: Membership | None = None,
+    whole: bool = False,
 ) -> Submit:
     """The admission of a new job that takes up the ended ``origin`` (rule 5 of the lifecycle).
 
@@ -55,12 +75,14 @@ def resubmission(
         job_id: the name of the new job.
         seed: of its jitter.
         settled: with mode ``undo``: phases that a person has settled by hand.
+        group: the group that undoes it, where one does.
+        whole: with mode ``undo``: undo what a completed origin did, for its graph failed.
 
     Raises:
         Rejected: the origin has not ended, or has nothing of the kind.
     """
     _refuse_unless_retryable(origin, mode, settled)
-    carried = _carried(origin, mode, settled)
+    carried = done(origin) if whole else _carried(origin, mode, settled)
     past = origin.spec.origin
     root = past.root if past is not None else origin.id
     spec = replace(
@@ -68,6 +90,8 @@ def resubmission(
         run_at=None,
         deadline=None,
         dependencies=(),
+        group=group,
+        unique=None,
         seed=seed,
         origin=Origin(
             job_id=origin.id,
@@ -103,6 +127,18 @@ def _carried(origin: Job, mode: RetryMode, settled: tuple[str, ...]) -> tuple[Ca
     if not owed:
         raise _refused(origin, mode, "it owes no undo")
     return tuple(_to_undo(origin, one) for one in reversed(owed))
+
+
+def done(job: Job) -> tuple[Carried, ...]:
+    """What the completed ``job`` did that can be undone, in the order in which it was done."""
+    if job.status is not Status.COMPLETED:
+        return ()
+    pairs = zip(job.spec.phases, job.phases, strict=True)
+    return tuple(
+        Carried(phase=spec.name, result=phase.result)
+        for spec, phase in pairs
+        if spec.undo is not None
+    )
 
 
 def _to_undo(origin: Job, owed: Owed) -> Carried:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
 from parcae.values import (
+    MAX_DEPENDENCIES,
     MAX_PHASES,
     Blob,
+    GroupId,
     Instant,
     JobId,
     Lane,
@@ -20,6 +23,7 @@ from parcae.values import (
     optional_instant,
     seconds,
     valid_duration,
+    valid_label,
     valid_name,
     valid_number,
 )
@@ -139,10 +143,79 @@ class DependencyPolicy(StrEnum):
 
 @frozen(kw_only=True)
 class Dependency:
-    """A job that must end before this one starts."""
+    """A job, or a group, that must end before this one starts.
+
+    Attributes:
+        parent: its name.
+        policy: what follows if it does not complete.
+        name: under which the handler finds its result.
+    """
 
     parent: JobId
     policy: DependencyPolicy = field(default=DependencyPolicy.CANCEL, converter=DependencyPolicy)
+    name: str = field(default="", validator=valid_label)
+
+
+@frozen(kw_only=True)
+class Membership:
+    """To which group the job belongs.
+
+    Attributes:
+        group_id: the group.
+        index: where it stands in it, from 0: no member depends on a later one.
+        undoes: it is no member itself, but undoes what the one at ``index`` did.
+    """
+
+    group_id: GroupId
+    index: int
+    undoes: bool = False
+
+
+class Until(StrEnum):
+    """For how long one job stands for all others of its constraint."""
+
+    STARTED = "started"
+    ENDED = "ended"
+    EXPIRED = "expired"
+    FOREVER = "forever"
+
+
+@frozen(kw_only=True)
+class Unique:
+    """A constraint: one job stands for all others of this name.
+
+    Attributes:
+        name: of the constraint; empty: kind, arguments and lane.
+        until: until it has started for the first time; until it has ended; until ``period`` has
+            passed since its submission; for ever.
+        period: with ``until`` ``expired``.
+        replace: a later submission takes the place of a job that has not started yet, which is
+            cancelled, unless others wait for it.
+        delay: debounce: the job runs this long after the last submission, with ``replace``.
+        at_most: but no later than this after the first one.
+        since: when the first was submitted of those that the job has replaced, itself included.
+    """
+
+    name: str = field(default="", validator=valid_label)
+    until: Until = field(default=Until.ENDED, converter=Until)
+    period: timedelta | None = field(default=None, validator=valid_duration(MOMENT))
+    replace: bool = False
+    delay: timedelta | None = field(default=None, validator=valid_duration(MOMENT))
+    at_most: timedelta | None = field(default=None, validator=valid_duration(MOMENT))
+    since: Instant | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what does not fit together.
+
+        Raises:
+            ValueError: it says what is missing.
+        """
+        if (self.until is Until.EXPIRED) != (self.period is not None):
+            raise ValueError("expected a period with until='expired', and only with it")
+        if self.delay is not None and not self.replace:
+            raise ValueError("expected replace=True with a delay: each submission begins it anew")
+        if self.at_most is not None and self.delay is None:
+            raise ValueError("expected a delay where at_most bounds it")
 
 
 class RetryMode(StrEnum):
@@ -212,6 +285,8 @@ def _phases(_: object, attribute: Attribute[Any], value: tuple[PhaseSpec, ...]) 
 
 def _dependencies(_: object, attribute: Attribute[Any], value: tuple[Dependency, ...]) -> None:
     parents = [dependency.parent for dependency in value]
+    if len(parents) > MAX_DEPENDENCIES:
+        raise ValueError(f"expected at most {MAX_DEPENDENCIES} dependencies, got {len(parents)}")
     if len(set(parents)) != len(parents):
         raise ValueError(f"expected each job once in {attribute.name}, got {parents}")
 
@@ -232,6 +307,8 @@ class Spec:
         payload: the reference to its input.
         seed: what jitter is computed from.
         origin: the job that this one retries.
+        group: to which group it belongs.
+        unique: which constraint it was admitted under.
     """
 
     kind: str = field(validator=valid_name)
@@ -250,6 +327,13 @@ class Spec:
     )
     seed: int = 0
     origin: Origin | None = None
+    group: Membership | None = None
+    unique: Unique | None = None
+
+    @cached_property
+    def by_parent(self) -> Mapping[JobId, Dependency]:
+        """Its dependencies, by what it depends on."""
+        return {one.parent: one for one in self.dependencies}
 
     def phase(self, index: int) -> PhaseSpec:
         """The phase at ``index``."""

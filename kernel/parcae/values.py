@@ -12,6 +12,10 @@ from attrs import Attribute, field, frozen
 
 JobId = NewType("JobId", str)
 WorkerId = NewType("WorkerId", str)
+GroupId = NewType("GroupId", str)
+"""``group/`` and a UUIDv7."""
+StreamId = NewType("StreamId", str)
+"""Whose history: a job's id, ``queue/NAME``, a group's id or ``schedule/NAME``."""
 Token = NewType("Token", int)
 """A fencing token: counts the claims of one job, from 1. Greater is later."""
 Version = NewType("Version", int)
@@ -31,6 +35,7 @@ MAX_NOTE = 4_000
 MAX_BLOB = 1_048_576
 """Payloads and results: bytes of JSON."""
 MAX_PHASES = 1_000
+MAX_DEPENDENCIES = 10_000
 MAX_DURATION = timedelta(days=3_650)
 FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(9_000, 1, 1, tzinfo=UTC)

@@ -6,13 +6,24 @@ from collections.abc import Mapping, Sequence
 
 from parcae import answers as a
 from parcae import commands as c
+from parcae import grouping
 from parcae import handle as rules
 from parcae.change import Change, View
+from parcae.context import result_name
+from parcae.effects import Remind
 from parcae.errors import LeaseLost, ParcaeError
+from parcae.groups import Group
 from parcae.handle import Held
-from parcae.ports import Claimable, Named, Overdue, Store
-from parcae.state import Stored
-from parcae.values import Blob, Error, JobId, Token, WorkerId
+from parcae.holds import hold_key
+from parcae.ports import Claimable, Committed, Named, Overdue, Restless, Store
+from parcae.state import Job, Stored
+from parcae.values import Blob, Error, JobId, Status, Token, WorkerId
+
+MAX_PARENTS = 1_000
+"""Results of dependencies that are handed to a handler."""
+
+NOTHING = b"null"
+"""The result of a job that gave none."""
 
 
 class WorkerEngine:
@@ -26,10 +37,36 @@ class WorkerEngine:
         self.store = store
 
     async def reconcile(self, limit: int = 100) -> Sequence[a.Reconciled]:
-        """Settle up to ``limit`` jobs for which something has fallen due."""
+        """Settle up to ``limit`` jobs for which something has fallen due; see :meth:`resume`."""
         committed = await self.store.transact(Overdue(limit=limit), rules.reconcile)
+        await self.follow(committed)
+        await self.resume()
         answers = [change.answer for change in committed.changes]
         return tuple(answer for answer in answers if isinstance(answer, a.Reconciled))
+
+    async def resume(self) -> None:
+        """Go on with what groups have begun and did not finish, if somebody crashed over it."""
+        while True:
+            committed = await self.store.transact(Restless(), grouping.advance)
+            if not committed.revisions:
+                return
+            await self.follow(committed)
+
+    async def follow(self, committed: Committed) -> None:
+        """Go on at once with what one commit could not hold.
+
+        Whoever dies over it leaves it to :meth:`reconcile`: what is left stands in the store.
+        """
+        left: set[JobId] = set()
+        while True:
+            left |= _left(committed)
+            if any(isinstance(one.after, Group) and one.remind for one in committed.revisions):
+                committed = await self.store.transact(Restless(), grouping.advance)
+            elif left:
+                parent = left.pop()
+                committed = await self.store.transact(Named(ids=(parent,)), rules.reconcile)
+            else:
+                return
 
     async def claim(
         self,
@@ -136,6 +173,24 @@ class WorkerEngine:
         """The bytes of a job's payload and results, those that exist."""
         return await self.store.blobs(job_id, names)
 
+    async def parents(self, job: Job) -> Mapping[str, bytes]:
+        """The results of the completed jobs that ``job`` has waited for, by name and by id.
+
+        At most ``MAX_PARENTS`` of them: what is more a handler reads for itself.
+        """
+        found: dict[str, bytes] = {}
+        for one in job.spec.dependencies[:MAX_PARENTS]:
+            stored = await self.store.fetch(one.parent)
+            if stored is None or stored.job.status is not Status.COMPLETED:
+                continue
+            name = result_name(stored.job.spec.phases[-1].name)
+            blobs = await self.store.blobs(one.parent, (name,))
+            result = blobs.get(name, NOTHING)
+            found[one.parent] = result
+            if one.name:
+                found[one.name] = result
+        return found
+
     async def stored(self, job_id: JobId) -> Stored | None:
         """A job with its liveness; ``None``: there is none."""
         return await self.store.fetch(job_id)
@@ -144,10 +199,24 @@ class WorkerEngine:
         self, job_id: JobId, command: c.Command, data: bytes | None = None
     ) -> a.Answer:
         """Have one command of one job decided, and committed."""
+        keys = (hold_key(job_id),) if isinstance(command, c.Delete) else ()
         committed = await self.store.transact(
-            Named(ids=(job_id,)), lambda view: (rules.handle(view, job_id, command, data),)
+            Named(ids=(job_id,), keys=keys), lambda view: rules.obey(view, job_id, command, data)
         )
+        if len(committed.changes) + len(committed.revisions) > 1 or _left(committed):
+            await self.follow(committed)
         return committed.changes[0].answer
+
+
+def _left(committed: Committed) -> set[JobId]:
+    """The ended jobs for which others still wait."""
+    return {
+        change.job_id
+        for change in committed.changes
+        if change.job is not None
+        and change.job.status.is_terminal
+        and any(isinstance(one, Remind) for one in change.effects)
+    }
 
 
 def accepted(answer: a.Answer) -> a.Accepted:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from parcae import commands as c
-from parcae.change import Change, View
-from parcae.handle import handle, submit
+from parcae.admit import submit
+from parcae.change import Change, Revision, View
+from parcae.handle import handle
 from parcae.ports import Named, Query
 from parcae.values import JobId, WorkerId
 from parcae_adapters.sqlite import SqliteStore
@@ -135,9 +136,9 @@ async def die(path: str, job: str) -> object:
 
     session.flush = flush  # type: ignore[method-assign]
 
-    def rule(view: View) -> Sequence[Change]:
+    def rule(view: View) -> Sequence[Change | Revision]:
         note = handle(view, next(iter(view.jobs)), c.Annotate(by="", note="never"))
-        return [note, submit(view, spec(), PAYLOAD)]
+        return [note, *submit(view, spec(), PAYLOAD)]
 
     await store.transact(Named(ids=(job,)), rule)  # type: ignore[arg-type]
     return None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
+from parcae import admit
 from parcae import answers as a
 from parcae import commands as c
 from parcae import handle as rules
-from parcae.change import Change, Key, View
+from parcae.admit import Idempotency
+from parcae.change import Change, Key, Revision, View
+from parcae.configure import configure
 from parcae.errors import Reason, Rejected, Superseded
-from parcae.handle import Idempotency
 from parcae.ports import Claimable, Committed, Named, Overdue, Query, Selection, Store
+from parcae.queues import QueueCommand
 from parcae.spec import PhaseSpec, Spec
 from parcae.values import Blob, JobId, WorkerId, blob, seconds
 
@@ -23,6 +26,11 @@ def spec(*phases: str, kind: str = KIND) -> Spec:
     """A job of these phases, by default of one."""
     named = tuple(PhaseSpec(name=name) for name in phases or ("only",))
     return Spec(kind=kind, phases=named, payload=blob("payload", PAYLOAD))
+
+
+def needs(what: Spec) -> tuple[JobId, ...]:
+    """The jobs that have to be looked at before this one is admitted."""
+    return tuple(one.parent for one in what.dependencies)
 
 
 class Driver:
@@ -38,32 +46,43 @@ class Driver:
             once = Idempotency(key=Key(scope="submit", key=key), ttl=seconds(60))
         chosen, keys = what or spec(), (once.key,) if once else ()
         done = await self.store.transact(
-            Named(keys=keys), lambda view: [rules.submit(view, chosen, PAYLOAD, once)]
+            Named(ids=needs(chosen), keys=keys, queues=(chosen.lane.queue,)),
+            lambda view: admit.submit(view, chosen, PAYLOAD, once),
         )
         return done.changes[0].job_id
 
+    async def set(self, queue: str, command: QueueCommand) -> Committed:
+        """Set something for a queue."""
+        return await self.store.transact(
+            Named(queues=(queue,)), lambda view: configure(view, queue, command)
+        )
+
     async def claim(
-        self, request: str = "r1", worker: WorkerId = WORKER, limit: int = 1
+        self,
+        request: str = "r1",
+        worker: WorkerId = WORKER,
+        limit: int = 1,
+        queues: frozenset[str] | None = None,
     ) -> Sequence[a.Granted]:
         """Take up to ``limit`` jobs."""
         kinds, command = frozenset({KIND}), c.Claim(worker=worker, request=request)
         done = await self.store.transact(
-            Claimable(worker=worker, request=request, kinds=kinds, limit=limit),
-            lambda view: rules.claim(view, command, kinds=kinds, queues=None, limit=limit),
+            Claimable(worker=worker, request=request, kinds=kinds, queues=queues, limit=limit),
+            lambda view: rules.claim(view, command, kinds=kinds, queues=queues, limit=limit),
         )
         return [one.answer for one in done.changes if isinstance(one.answer, a.Granted)]
 
     async def tell(self, job: JobId, command: c.Command, data: bytes | None = None) -> Committed:
         """Give ``command`` to one job."""
         return await self.store.transact(
-            Named(ids=(job,)), lambda view: [rules.handle(view, job, command, data)]
+            Named(ids=(job,)), lambda view: rules.obey(view, job, command, data)
         )
 
     async def shown(self, selection: Selection) -> View:
         """What a rule is shown."""
         views: list[View] = []
 
-        def look(view: View) -> Sequence[Change]:
+        def look(view: View) -> Sequence[Change | Revision]:
             views.append(view)
             return ()
 

@@ -44,6 +44,8 @@ from parcae.values import (
     minutes,
     seconds,
 )
+from parcae_specs import golden_streams
+from parcae_specs.golden_streams import lines
 from parcae_specs.scenarios import SCENARIOS
 from parcae_specs.story import Story, at
 
@@ -236,20 +238,17 @@ def records(story: Story) -> tuple[bytes, bytes]:
     kept = [codec.encode_spec(stored.job.spec), codec.encode_job(stored.job)]
     if stored.liveness is not None:
         kept.append(codec.encode_liveness(stored.liveness))
-    return _lines(codec.encode_event(event) for event in story.history), _lines(kept)
+    return lines(codec.encode_event(event) for event in story.history), lines(kept)
 
 
 def files() -> Iterator[tuple[str, bytes]]:
     """Every golden file's name and content."""
-    yield "events.jsonl", _lines(map(codec.encode_event, EVENTS))
+    yield "events.jsonl", lines(map(codec.encode_event, EVENTS))
     for name, steps in SCENARIOS.items():
         history, kept = records(Story().when(*steps))
         yield f"{slug(name)}.jsonl", history
         yield f"{slug(name)}.stored.jsonl", kept
-
-
-def _lines(each: Iterator[bytes] | list[bytes] | map[bytes]) -> bytes:
-    return b"".join(record + b"\n" for record in each)
+    yield from golden_streams.files()
 
 
 def write(folder: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
+from parcae.queues import Pause, QueueCommand, Rate, SetAging, SetLimit, SetRate
 from parcae.spec import (
     Dependency,
     DependencyPolicy,
@@ -15,6 +16,8 @@ from parcae.spec import (
     Spec,
     Timing,
     UndoSpec,
+    Unique,
+    Until,
 )
 from parcae.values import Blob, Instant, JobId, Lane, blob, seconds
 
@@ -65,6 +68,32 @@ timings = st.builds(
     deadline=st.none() | st.just(seconds(90)),
 )
 
+rates = st.none() | st.builds(
+    Rate, count=st.just(1), per=st.sampled_from([seconds(1), seconds(9)]), burst=st.integers(1, 2)
+)
+settings: st.SearchStrategy[QueueCommand] = st.one_of(
+    st.builds(Pause),
+    st.builds(SetLimit, limit=st.sampled_from([None, 1, 2]), key=st.sampled_from([None, "a"])),
+    st.builds(SetLimit, limit=st.sampled_from([None, 1]), each=st.just(True)),
+    st.builds(SetRate, rate=rates, key=st.sampled_from([None, "a"])),
+    st.builds(SetAging, aging=st.sampled_from([None, 1, 3])),
+)
+"""What may be set for a queue."""
+
+
+policies = st.sampled_from(DependencyPolicy)
+uniques = st.sampled_from(
+    (
+        Unique(),
+        Unique(name="u"),
+        Unique(name="u", until=Until.STARTED, replace=True),
+        Unique(name="u", until=Until.EXPIRED, period=seconds(20)),
+        Unique(name="v", replace=True, delay=seconds(5), at_most=seconds(12)),
+        Unique(name="w", until=Until.FOREVER),
+    )
+)
+"""Constraints, some of one name."""
+
 
 @st.composite
 def specs(
@@ -73,7 +102,6 @@ def specs(
     """A spec that could be submitted at ``now``, perhaps waiting for some of ``parents``."""
     waits = bool(parents) and draw(st.sampled_from([False, True]))
     chosen = draw(st.lists(st.sampled_from(parents), unique=True, max_size=2)) if waits else []
-    policies = st.sampled_from(DependencyPolicy)
     later: timedelta | None = draw(st.sampled_from([None, None, None, seconds(5), seconds(30)]))
     return Spec(
         kind=draw(st.sampled_from(KINDS)),

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from parcae import answers as a
-from parcae.change import Change, View
+from parcae.change import Aggregate, Change, Revision, View, stream_of
 from parcae.errors import ParcaeError
 from parcae.evolve import fold
+from parcae.fsck import fsck
+from parcae.groups import Group
 from parcae.ports import Committed, Entropy, Query, Rule, Selection, Store
 from parcae.state import Stored
-from parcae.values import JobId, Position, Status, Version, WorkerId
+from parcae.survey import Scope
+from parcae.values import JobId, Position, Status, Version, WorkerId, seconds
 from parcae_specs.inputs import KINDS, QUEUES
+from parcae_specs.recount import checked
 
 T = TypeVar("T")
 
@@ -31,6 +35,7 @@ QUERIES = (
     Query(limit=2, kinds=frozenset({KINDS[0]}), queues=frozenset({QUEUES[0]})),
     Query(limit=1, worker=WORKERS[0]),
 )
+SCOPES = (Scope(), Scope(window=seconds(5), sample=2, queues=frozenset({QUEUES[0]})))
 
 
 class MovableClock(Protocol):
@@ -77,7 +82,7 @@ class Twins(RuleBasedStateMachine):
         shown: list[list[View]] = [[], []]
 
         async def one(store: Store, views: list[View]) -> Committed | ParcaeError:
-            def watched(view: View) -> Sequence[Change]:
+            def watched(view: View) -> Sequence[Change | Revision]:
                 views.append(view)
                 return rule(view)
 
@@ -122,19 +127,35 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda store: store.log(tail, 2))
         for job in self.jobs:
             self._compare_job(job)
+        for one in self.both(lambda store: store.aggregates()):
+            self._compare_aggregate(one)
         self.both(lambda store: store.next_due())
         self.both(lambda store: store.next_due(self.clock.now()))
         for query in QUERIES:
             self._compare_lists(query)
+        for scope in SCOPES:
+            self._compare_surveys(scope)
 
     def _compare_job(self, job: JobId) -> None:
         history = self.both(lambda store: store.history(job))
         self.both(lambda store: store.history(job, Version(2)))
         self.both(lambda store: store.blobs(job, BLOBS))
+        self.both(lambda store: store.standing(job))
         stored = self.both(lambda store: store.fetch(job))
         if stored is not None:
             assert fold(job, (one.event for one in history)) == stored.job
             self.reached[stored.job.status] += 1
+
+    def _compare_surveys(self, scope: Scope) -> None:
+        self.both(lambda store: store.survey(scope))
+        self.runner.run(checked(self.system, scope))
+
+    def _compare_aggregate(self, one: Aggregate) -> None:
+        stream = stream_of(one)
+        self.both(lambda store: store.record(stream))
+        assert self.both(lambda store: store.aggregate(stream)) == one
+        if isinstance(one, Group):
+            self._compare_lists(Query(limit=2, group=one.id))
 
     def _compare_lists(self, query: Query) -> None:
         self.both(lambda store: store.count(query))
@@ -146,7 +167,7 @@ class Twins(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Neither may have found a fault in itself."""
         if hasattr(self, "system"):
-            assert self.both(lambda store: store.audit()) == ()
+            assert self.both(fsck).findings == ()
             self.runner.run(self.model.close())
             self.runner.run(self.system.close())
         self.runner.close()
@@ -175,4 +196,4 @@ def _plain(done: Committed | ParcaeError) -> object:
         for one in done.changes
     ]
     rest = [replace(one, answer=a.Deletion(job_id=one.job_id)) for one in done.changes]
-    return (done.position, answers, rest)
+    return (done.position, answers, rest, tuple(done.revisions))

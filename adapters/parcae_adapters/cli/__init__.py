@@ -7,7 +7,15 @@ import sys
 
 __all__ = ["main"]
 
-EXTRAS = {"click": "cli", "rich": "cli", "sqlite_utils": "sqlite"}
+EXTRAS = {
+    "click": "cli",
+    "cronsim": "cron",
+    "opentelemetry": "otel",
+    "prometheus_client": "metrics",
+    "rich": "cli",
+    "sqlite_utils": "sqlite",
+    "yaml": "yaml",
+}
 """The extra that brings each driver which may be missing."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import getpass
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
@@ -109,6 +110,18 @@ def verb(name: str, *, without: Sequence[str] = ()) -> Callable[[Verb], click.Co
 
 
 job_argument = click.argument("job", metavar="JOB")
+by_option = option("--by", help="Who asks, for the record.  [default: your user name]")
+
+
+def asker(by: str | None) -> str:
+    """Who asks: whoever was named, or the user."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no name for this user: a container, for one
+        return ""
+
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", re.ASCII)

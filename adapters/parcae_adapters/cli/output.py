@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from parcae import Status
+from parcae.freshness import Freshness
+from parcae_adapters.logs import JsonFormatter
 
 UNLIMITED = 100_000
 """Columns, where nobody looks: what goes to a program or a file is never cut."""
@@ -29,6 +32,15 @@ STYLE = {
     Status.CANCELLED: "yellow",
     Status.COMPENSATED: "magenta",
     Status.QUARANTINED: "bold red",
+}
+
+FRESHNESS = {
+    Freshness.FRESH: "green",
+    Freshness.LATE: "yellow",
+    Freshness.STALE: "bold red",
+    Freshness.RECONCILED: "bold magenta",
+    Freshness.SETTLED: "dim",
+    Freshness.UNKNOWN: "bold yellow",
 }
 
 
@@ -53,6 +65,14 @@ def console(*, err: bool = False) -> Console:
         emoji=False,
         soft_wrap=True,
     )
+
+
+def start_logging(form: str) -> None:
+    """Write logs to standard error, as ``text`` or ``json``."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(JsonFormatter() if form == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def say(message: str) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 
 from parcae import Error, Job, Outcome
 from parcae.assess import tell
+from parcae.change import AggregateEvent, AnyEvent
 from parcae.codec import encode_event
+from parcae.events import Event
 from parcae.ports import Recorded
 from parcae.state import Compensating, Ended, Lease, Liveness, Running, Stored
+from parcae.telling import tell_aggregate
 from parcae.timing import expired
 from parcae.values import Instant
 
@@ -46,7 +49,7 @@ def brief(job: Job) -> Record:
     }
 
 
-def full(stored: Stored, history: Sequence[Recorded], says: str, now: Instant) -> Record:
+def full(stored: Stored, history: Sequence[Recorded[Event]], says: str, now: Instant) -> Record:
     """Everything there is to know of a job but its payload and results."""
     job, state = stored.job, stored.job.state
     cancel = state.cancel if isinstance(state, Running | Compensating | Ended) else None
@@ -96,15 +99,20 @@ def phases(job: Job) -> list[Record]:
     ]
 
 
-def happened(one: Recorded) -> Record:
+def happened(one: Recorded[Event] | Recorded[AggregateEvent] | Recorded[AnyEvent]) -> Record:
     """An event, as it is stored and in words."""
     return {
         "position": one.position,
         "version": one.version,
         "at": iso(one.event.at),
-        "says": tell(one.event),
+        "says": told(one.event),
         "event": json.loads(encode_event(one.event)),
     }
+
+
+def told(event: AnyEvent) -> str:
+    """An event of whatever, in words."""
+    return tell(event) if isinstance(event, Event) else tell_aggregate(event)
 
 
 def ending(outcome: Outcome[Any]) -> Record:

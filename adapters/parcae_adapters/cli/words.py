@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from parcae import CancelAnswer, CancelOutcome, Job
 from parcae.assess import tell
-from parcae.events import Cancelled, Compensated, Completed, Failed, Quarantined
+from parcae.events import Cancelled, Compensated, Completed, Event, Failed, Quarantined
 from parcae.ports import Recorded
 from parcae.state import Compensating, Ended, Lease, Liveness, Pending, Running, Scheduled, Stored
 from parcae.timing import expired
@@ -17,7 +17,7 @@ from parcae_adapters.cli.records import in_work
 LAST = (Cancelled, Compensated, Completed, Failed, Quarantined)
 
 
-def sentence(stored: Stored, history: Sequence[Recorded], now: Instant) -> str:
+def sentence(stored: Stored, history: Sequence[Recorded[Event]], now: Instant) -> str:
     """What is the matter with a job, and what it waits for."""
     job = stored.job
     match job.state:
@@ -60,7 +60,7 @@ def held(lease: Lease, liveness: Liveness | None, now: Instant) -> str:
     )
 
 
-def _ending(state: Ended, history: Sequence[Recorded]) -> str:
+def _ending(state: Ended, history: Sequence[Recorded[Event]]) -> str:
     last = next((one.event for one in reversed(history) if isinstance(one.event, LAST)), None)
     told = f"It ended {state.status}." if last is None else tell(last)
     return f"{told} The cause: {state.cause}." if isinstance(last, Compensated) else told

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from parcae.change import Key, KeyRow, View, announced
+from parcae.change import Aggregate, AggregateEvent, AnyEvent, Revision, View, announced
 from parcae.errors import Unavailable
+from parcae.events import Event
 from parcae.ports import (
-    Claimable,
     Clock,
     Committed,
     Entropy,
-    Named,
-    Overdue,
     Page,
     Query,
     Recorded,
@@ -28,10 +26,14 @@ from parcae.ports import (
     Selection,
 )
 from parcae.state import Stored
-from parcae.values import Instant, JobId, Position, Status, Version
+from parcae.survey import Scope, Standing, Survey
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version
 from parcae_adapters.clock import SystemClock
-from parcae_adapters.contract import check
+from parcae_adapters.contract import check, split
+from parcae_adapters.memory.faults import faults
 from parcae_adapters.memory.shelves import Shelves
+from parcae_adapters.memory.survey import standing, survey
+from parcae_adapters.memory.views import view
 from parcae_adapters.wakeups import Wakeups
 
 __all__ = ["MemoryStore"]
@@ -89,16 +91,22 @@ class MemoryStore:
         await asyncio.sleep(0)
         with self._lock:
             self._require_open()
-            changes = tuple(rule(self._view(selection)))
-            check(changes, self._shelves.stored)
+            shelves = self._shelves
+            result = tuple(rule(self._view(selection)))
+            check(result, shelves.stored, shelves.reached)
+            changes, revisions = split(result)
             written = [change for change in changes if not change.idle]
-            self._shelves.refuse_reuse(written)
-            for change in written:
-                self._shelves.write(change)
-            position = self._shelves.position
-            if written:
-                self._bus.notify(announced(written))
-        return Committed(changes=changes, position=position)
+            shelves.refuse_reuse(written)
+            # In the rule's own order, for that is the order of the log.
+            for one in result:
+                if isinstance(one, Revision):
+                    shelves.revise(one)
+                elif not one.idle:
+                    shelves.write(one)
+            position = shelves.position
+            if written or revisions:
+                self._bus.notify(announced((*written, *revisions)))
+        return Committed(changes=changes, position=position, revisions=revisions)
 
     async def fetch(self, job_id: JobId) -> Stored | None:
         """One job; ``None``: there is none."""
@@ -124,15 +132,38 @@ class MemoryStore:
                 counted[stored.job.status] += 1
         return {status: number for status, number in counted.items() if number}
 
-    async def history(self, job_id: JobId, after: Version = Version(0)) -> Sequence[Recorded]:
+    async def history(
+        self, job_id: JobId, after: Version = Version(0)
+    ) -> Sequence[Recorded[Event]]:
         """The events of one job, in order; of a deleted one its ``Deleted`` alone."""
         with self._lock:
             self._require_open()
-            history = self._shelves.histories.get(job_id, ())
+            history = self._shelves.history(job_id)
             return tuple(one for one in history if one.version > after)
 
-    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
-        """The events of all jobs, in order."""
+    async def record(self, stream: StreamId) -> Sequence[Recorded[AggregateEvent]]:
+        """The events of one queue, group or schedule, in order."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.record(stream)
+
+    async def aggregate(self, stream: StreamId) -> Aggregate | None:
+        """One queue, group or schedule; ``None``: there is none."""
+        with self._lock:
+            self._require_open()
+            row = self._shelves.streams.rows.get(stream)
+            return None if row is None else row.aggregate
+
+    async def aggregates(self, after: str = "", limit: int = 100) -> Sequence[Aggregate]:
+        """Queues, groups and schedules, by the names of their streams, from past ``after`` on."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.streams.page(after, limit)
+
+    async def log(
+        self, after: Position = Position(0), limit: int = 1_000
+    ) -> Sequence[Recorded[AnyEvent]]:
+        """The events of all jobs, queues, groups and schedules, in order."""
         with self._lock:
             self._require_open()
             return tuple(islice(self._shelves.log(after), max(limit, 0)))
@@ -145,17 +176,29 @@ class MemoryStore:
         return {name: kept[name] for name in names if name in kept}
 
     async def next_due(self, after: Instant | None = None) -> Instant | None:
-        """The earliest instant, later than ``after``, at which a job is offered or falls due."""
+        """The earliest instant, later than ``after``, at which somebody has to look."""
         with self._lock:
             self._require_open()
             instants = self._shelves.instants()
             return min((at for at in instants if after is None or at > after), default=None)
 
+    async def survey(self, scope: Scope) -> Survey:
+        """What is in the queues, all of one instant."""
+        with self._lock:
+            self._require_open()
+            return survey(self._shelves, scope, self._clock.now())
+
+    async def standing(self, job_id: JobId) -> Standing | None:
+        """Where a job stands in line; ``None``: there is none."""
+        with self._lock:
+            self._require_open()
+            return standing(self._shelves, job_id, self._clock.now())
+
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself; empty: nothing."""
         with self._lock:
             self._require_open()
-            return tuple(self._shelves.faults())
+            return tuple(faults(self._shelves))
 
     async def close(self) -> None:
         """Answer nothing any more; a second call does nothing."""
@@ -168,26 +211,4 @@ class MemoryStore:
             raise Unavailable("the store is closed")
 
     def _view(self, selection: Selection) -> View:
-        now, shelves = self._clock.now(), self._shelves
-        keys: dict[Key, KeyRow] = {}
-        blobs: dict[tuple[JobId, str], bytes] = {}
-        wanted: Iterator[JobId]
-        match selection:
-            case Named():
-                keys = {key: shelves.keys[key] for key in selection.keys if key in shelves.keys}
-                wanted = iter((*selection.ids, *(row.job_id for row in keys.values())))
-            case Claimable():
-                wanted = shelves.claimable(selection, now)
-            case Overdue():
-                wanted = islice(shelves.overdue(now), selection.limit)
-        jobs = {one: shelves.rows[one].stored for one in wanted if one in shelves.rows}
-        if isinstance(selection, Named) and selection.blobs:
-            blobs = {(one, name): b for one in jobs for name, b in shelves.blobs(one).items()}
-        return View(
-            now=now,
-            place=shelves.place,
-            seed=self._entropy(),
-            jobs=jobs,
-            keys=keys,
-            blobs=blobs,
-        )
+        return view(self._shelves, selection, self._clock.now(), self._entropy())

@@ -6,21 +6,27 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 from attrs import frozen
 
-from parcae.admission import order
-from parcae.assess import stray_liveness
-from parcae.change import Change, Key, KeyRow
+from parcae.change import AggregateEvent, AnyEvent, Change, Key, KeyRow, Revision
 from parcae.effects import Offer
 from parcae.errors import Conflict, Reason
-from parcae.events import Deleted
+from parcae.events import Deleted, Event
 from parcae.ports import Claimable, Query, Recorded
-from parcae.saga import resume
+from parcae.queues import Queue
 from parcae.state import Stored
-from parcae.values import Instant, JobId, Place, Position, Version
+from parcae.values import Instant, JobId, Place, Position, StreamId, Version
 from parcae_adapters.contract import owed, turn
+from parcae_adapters.memory.edges import Edges
+from parcae_adapters.memory.lines import Lines
+from parcae_adapters.memory.sorted import remove
+from parcae_adapters.memory.streams import Streams
+
+E = TypeVar("E", Event, AggregateEvent)
+RATES = ("rate", "rate by key")
+"""The scopes of the keys that expire when something may start again."""
 
 
 @frozen
@@ -38,13 +44,16 @@ class Shelves:
     def __init__(self) -> None:
         self.rows: dict[JobId, Row] = {}
         self.keys: dict[Key, KeyRow] = {}
-        self.histories: dict[JobId, list[Recorded]] = {}
         self.place = Place(1)
+        self.edges = Edges()
+        self.streams = Streams()
+        self.lines = Lines(self.streams.queues, self.keys)
+        self.histories: dict[JobId, list[Recorded[Event]]] = {}
+        self._records: dict[StreamId, list[Recorded[AggregateEvent]]] = {}
         self._blobs: dict[JobId, dict[str, bytes]] = {}
         # The event at position p stands at index p - 1; ``None`` once it was deleted.
-        self._log: list[Recorded | None] = []
+        self._log: list[Recorded[AnyEvent] | None] = []
         self._ids: list[JobId] = []
-        self._offers: list[tuple[tuple[bool, int, int], JobId]] = []
         self._reminders: list[tuple[Instant, JobId]] = []
         self._held: defaultdict[tuple[str, str], set[JobId]] = defaultdict(set)
 
@@ -58,11 +67,24 @@ class Shelves:
         row = self.rows.get(job_id)
         return None if row is None else row.stored
 
+    def reached(self, stream: StreamId) -> Version:
+        """How many events a queue, a group or a schedule has."""
+        record = self._records.get(stream)
+        return record[-1].version if record else Version(0)
+
+    def history(self, job_id: JobId) -> Sequence[Recorded[Event]]:
+        """The events of a job; of a deleted one its ``Deleted`` alone."""
+        return self.histories.get(job_id, ())
+
+    def record(self, stream: StreamId) -> Sequence[Recorded[AggregateEvent]]:
+        """The events of a queue, a group or a schedule."""
+        return tuple(self._records.get(stream, ()))
+
     def blobs(self, job_id: JobId) -> dict[str, bytes]:
         """A copy of what is kept beside a job, by name."""
         return dict(self._blobs.get(job_id, {}))
 
-    def log(self, after: Position) -> Iterator[Recorded]:
+    def log(self, after: Position) -> Iterator[Recorded[AnyEvent]]:
         """All events past ``after`` that are not deleted, in order."""
         return (one for one in islice(self._log, max(after, 0), None) if one is not None)
 
@@ -70,25 +92,19 @@ class Shelves:
         """What this very request holds already, then what is offered to it."""
         held = self._held.get((wanted.worker, wanted.request), set())
         yield from sorted(held, key=lambda one: turn(self.rows[one].stored.job))
-        offered = (one for _, one in self._offers if self._fits(one, wanted, now))
-        yield from islice(offered, wanted.limit)
-
-    def _fits(self, job_id: JobId, wanted: Claimable, now: Instant) -> bool:
-        offer = self.rows[job_id].offer
-        if offer is None or offer.at > now or (offer.until is not None and offer.until <= now):
-            return False
-        served = wanted.queues is None or offer.lane.queue in wanted.queues
-        return served and offer.kind in wanted.kinds
+        yield from self.lines.chosen(wanted, now)
 
     def overdue(self, now: Instant) -> Iterator[JobId]:
         """Jobs that are due, the longest overdue first."""
         return (job_id for at, job_id in self._reminders if at <= now)
 
     def instants(self) -> Iterator[Instant]:
-        """When jobs are offered, and when they fall due."""
-        offers = (self.rows[job_id].offer for _, job_id in self._offers)
-        yield from (offer.at for offer in offers if offer is not None)
+        """When jobs are offered or fall due, others are to be looked at, or a rate is over."""
+        yield from (offer.at for offer in self.lines.offers())
         yield from (at for at, _ in self._reminders)
+        yield from self.streams.instants()
+        rates = (row for row in self.keys.values() if row.key.scope in RATES)
+        yield from (row.expires_at for row in rates if row.expires_at is not None)
 
     def matching(self, query: Query, cursor: str) -> Iterator[Stored]:
         """Jobs that the query names, newest first, from beyond ``cursor``."""
@@ -110,17 +126,9 @@ class Shelves:
 
     def write(self, change: Change) -> None:
         """Put ``change`` in place of what was there."""
-        self._unlink(change.job_id)
+        self._unlink(change.job_id, change)
         history = self.histories.setdefault(change.job_id, [])
-        for version, event in enumerate(change.events, change.before + 1):
-            recorded = Recorded(
-                position=Position(len(self._log) + 1),
-                job_id=change.job_id,
-                version=Version(version),
-                event=event,
-            )
-            self._log.append(recorded)
-            history.append(recorded)
+        self._append(history, StreamId(change.job_id), change.before, change.events)
         self.keys.update((row.key, row) for row in change.keys)
         if change.job is None:
             self._forget(change.job_id)
@@ -131,26 +139,46 @@ class Shelves:
             kept.update((blob.name, bytes(data)) for blob, data in change.blobs)
         self._link(Row(Stored(job=change.job, liveness=change.liveness), *owed(change.effects)))
 
+    def revise(self, revision: Revision) -> None:
+        """Put ``revision`` in place of what was there."""
+        record = self._records.setdefault(revision.stream, [])
+        self._append(record, revision.stream, revision.before, revision.events)
+        self.streams.write(revision)
+        if isinstance(revision.after, Queue):
+            self.lines.reorder(revision.after.name)
+
+    def _append(
+        self, history: list[Recorded[E]], stream: StreamId, before: Version, events: Sequence[E]
+    ) -> None:
+        for version, event in enumerate(events, before + 1):
+            position = Position(len(self._log) + 1)
+            one = Recorded(position=position, stream=stream, version=Version(version), event=event)
+            self._log.append(one)
+            history.append(one)
+
     def _link(self, row: Row) -> None:
         job = row.stored.job
         self.rows[job.id] = row
         insort(self._ids, job.id)
+        self.lines.hold(job, 1)
         if row.offer is not None:
-            insort(self._offers, (order(row.offer), job.id))
+            self.lines.offer(job.id, row.offer)
         if row.remind is not None:
             insort(self._reminders, (row.remind, job.id))
         if job.lease is not None:
             self._held[job.lease.worker, job.lease.request].add(job.id)
 
-    def _unlink(self, job_id: JobId) -> None:
+    def _unlink(self, job_id: JobId, change: Change) -> None:
         row = self.rows.pop(job_id, None)
+        self.edges.move(None if row is None else row.stored.job, change.job)
         if row is None:
             return
-        _remove(self._ids, job_id)
+        remove(self._ids, job_id)
+        self.lines.hold(row.stored.job, -1)
         if row.offer is not None:
-            _remove(self._offers, (order(row.offer), job_id))
+            self.lines.withdraw(job_id, row.offer)
         if row.remind is not None:
-            _remove(self._reminders, (row.remind, job_id))
+            remove(self._reminders, (row.remind, job_id))
         lease = row.stored.job.lease
         if lease is not None:
             holder = lease.worker, lease.request
@@ -160,7 +188,7 @@ class Shelves:
 
     def _forget(self, job_id: JobId) -> None:
         self._blobs.pop(job_id, None)
-        kept: list[Recorded] = []
+        kept: list[Recorded[Event]] = []
         for one in self.histories[job_id]:
             if isinstance(one.event, Deleted):
                 kept.append(one)
@@ -168,30 +196,19 @@ class Shelves:
                 self._log[one.position - 1] = None
         self.histories[job_id] = kept
 
-    def faults(self) -> Iterator[str]:
-        """What does not fit together."""
-        for job_id, row in self.rows.items():
-            stray = stray_liveness(row.stored.job, row.stored.liveness)
-            if stray:
-                yield f"job {job_id}: {stray}"
-            if owed(resume(row.stored)) != (row.offer, row.remind):
-                yield f"job {job_id}: it keeps {row.offer} and {row.remind}, which it does not owe"
-            if row.stored.job.place >= self.place:
-                yield f"job {job_id}: its place {row.stored.job.place} counts as free"
-        for job_id in self._blobs.keys() - self.rows.keys():
-            yield f"job {job_id}: blobs without a job"
-
-
-def _remove(line: list[Any], entry: Any) -> None:
-    del line[bisect_left(line, entry)]
+    def orphans(self) -> Iterator[JobId]:
+        """Who has blobs but is no job."""
+        return (job_id for job_id in self._blobs if job_id not in self.rows)
 
 
 def _matches(query: Query, stored: Stored) -> bool:
     job = stored.job
     holder = job.lease.worker if job.lease else None
+    group = job.spec.group.group_id if job.spec.group else None
     return (
         (not query.statuses or job.status in query.statuses)
         and (not query.kinds or job.spec.kind in query.kinds)
         and (not query.queues or job.spec.lane.queue in query.queues)
         and (query.worker is None or holder == query.worker)
+        and (query.group is None or group == query.group)
     )

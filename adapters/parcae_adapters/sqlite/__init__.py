@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parcae_adapters.sqlite.errors import Unusable
+from parcae_adapters.sqlite.inbox import submit_within
 from parcae_adapters.sqlite.store import SqliteStore
 
-__all__ = ["SqliteStore", "Unusable"]
+__all__ = ["SqliteStore", "Unusable", "submit_within"]

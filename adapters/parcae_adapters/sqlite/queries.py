@@ -6,21 +6,29 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from parcae.change import Aggregate, AnyEvent
 from parcae.ports import Page, Query, Recorded
 from parcae.state import Job, Stored
-from parcae.values import Instant, JobId, Position, Status, Version
-from parcae_adapters.sqlite.rows import FOUND, Recent, instant, micros, recorded, stored
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version
+from parcae_adapters.sqlite.rows import FOUND, Recent, instant, micros, recorded, shelf, stored
+from parcae_adapters.sqlite.statements import AGGREGATE
 
 HISTORY = """
-    SELECT position, job_id, version, data FROM parcae_events
-    WHERE job_id = ? AND version > ? ORDER BY version"""
+    SELECT position, stream, version, data FROM parcae_events
+    WHERE stream = ? AND version > ? ORDER BY version"""
 LOG = """
-    SELECT position, job_id, version, data FROM parcae_events
+    SELECT position, stream, version, data FROM parcae_events
     WHERE position > ? ORDER BY position LIMIT ?"""
 NEXT_DUE = """
     SELECT min(at) FROM (
         SELECT min(offer_at) AS at FROM parcae_jobs WHERE offer_at > :after
-        UNION ALL SELECT min(remind_at) FROM parcae_jobs WHERE remind_at > :after)"""
+        UNION ALL SELECT min(remind_at) FROM parcae_jobs WHERE remind_at > :after
+        UNION ALL SELECT min(remind_at) FROM parcae_aggregates WHERE remind_at > :after
+        UNION ALL SELECT min(expires_at) FROM parcae_keys
+            WHERE scope IN ('rate', 'rate by key') AND expires_at > :after)"""
+AGGREGATES = """
+    SELECT stream, version, state FROM parcae_aggregates
+    WHERE stream > ? AND state IS NOT NULL ORDER BY stream LIMIT ?"""
 
 BEFORE_ALL = -(2**62)
 """Microseconds: an instant before every other."""
@@ -57,12 +65,23 @@ class Queries:
         counted = dict(self.connection.execute(statement, parameters).fetchall())
         return {status: counted[status] for status in Status if status in counted}
 
-    def history(self, job_id: JobId, after: Version) -> Sequence[Recorded]:
-        """The events of one job."""
-        return tuple(map(recorded, self.connection.execute(HISTORY, (job_id, after)).fetchall()))
+    def history(self, stream: str, after: Version) -> Sequence[Recorded[Any]]:
+        """The events of one job, queue, group or schedule."""
+        return tuple(map(recorded, self.connection.execute(HISTORY, (stream, after)).fetchall()))
 
-    def log(self, after: Position, limit: int) -> Sequence[Recorded]:
-        """The events of all jobs."""
+    def aggregate(self, stream: StreamId) -> Aggregate | None:
+        """One queue, group or schedule."""
+        found = self.connection.execute(AGGREGATE, (stream,)).fetchone()
+        return None if found is None else shelf(found, None, 0).aggregate
+
+    def aggregates(self, after: str, limit: int) -> Sequence[Aggregate]:
+        """Queues, groups and schedules, by the names of their streams."""
+        rows = self.connection.execute(AGGREGATES, (after, max(limit, 0))).fetchall()
+        found = (shelf(row, None, 0).aggregate for row in rows)
+        return tuple(one for one in found if one is not None)
+
+    def log(self, after: Position, limit: int) -> Sequence[Recorded[AnyEvent]]:
+        """The events of everything."""
         rows = self.connection.execute(LOG, (after, max(limit, 0))).fetchall()
         return tuple(map(recorded, rows))
 
@@ -75,7 +94,7 @@ class Queries:
         return {name: found[name] for name in wanted if name in found}
 
     def next_due(self, after: Instant | None) -> Instant | None:
-        """The earliest instant past ``after`` at which a job is offered or falls due."""
+        """The earliest instant past ``after`` at which anything is offered or falls due."""
         since = BEFORE_ALL if after is None else micros(after)
         (found,) = self.connection.execute(NEXT_DUE, {"after": since}).fetchone()
         return None if found is None else instant(found)
@@ -100,6 +119,7 @@ def _conditions(query: Query) -> tuple[list[str], list[object]]:
         ("kind", query.kinds),
         ("queue", query.queues),
         ("worker", {query.worker} if query.worker is not None else ()),
+        ("grp", {query.group} if query.group is not None else ()),
     ):
         if wanted:
             conditions.append(f"j.{column} IN ({', '.join('?' * len(wanted))})")

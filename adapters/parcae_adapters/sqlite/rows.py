@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from parcae.change import Key, KeyRow
-from parcae.codec import decode_event, decode_job, decode_liveness
+from parcae.change import Aggregate, AnyEvent, Key, KeyRow
+from parcae.codec import decode_aggregate, decode_any, decode_event, decode_job, decode_liveness
 from parcae.effects import Effect
 from parcae.errors import Corrupt
 from parcae.events import Submitted
 from parcae.ports import Recorded
 from parcae.spec import Spec
 from parcae.state import Ended, Job, Stored
-from parcae.values import Instant, JobId, Position, Version
+from parcae.values import Instant, JobId, Position, StreamId, Version
 from parcae_adapters.contract import owed
 
 K = TypeVar("K")
@@ -46,14 +46,17 @@ FOUND = f"""
     SELECT j.id, j.version, j.state, j.liveness, e.position, e.data,
         {", ".join(f"j.{name}" for name in DERIVED)}
     FROM parcae_jobs AS j
-    LEFT JOIN parcae_events AS e ON e.job_id = j.id AND e.version = 1"""
+    LEFT JOIN parcae_events AS e ON e.stream = j.id AND e.version = 1"""
 """Jobs, each with its first event, in which its spec stands."""
 
 
 def micros(instant: Instant | None) -> int | None:
+    """Microseconds since 1970, if there is an instant."""
+    return None if instant is None else exact(instant)
+
+
+def exact(instant: Instant) -> int:
     """Microseconds since 1970."""
-    if instant is None:
-        return None
     since = instant - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
@@ -86,10 +89,27 @@ class Row:
         stored: the job itself.
         columns: those derived from it.
         seen: when it was read or written, in a count of the reader's own.
+        ready: whether it is offered already; ``None``: it is not offered, or as it was.
     """
 
     stored: Stored
     columns: Columns
+    seen: int
+    ready: int | None = None
+
+
+@frozen
+class Shelf:
+    """One queue, group or schedule as the tables have it.
+
+    Attributes:
+        aggregate: itself; ``None``: there is none, or none any more.
+        version: how many events it has.
+        seen: when it was read or written, in a count of the reader's own.
+    """
+
+    aggregate: Aggregate | None
+    version: Version
     seen: int
 
 
@@ -137,19 +157,39 @@ def _spec(job_id: JobId, position: int | None, first: bytes | None) -> Spec:
     return event.spec
 
 
-def recorded(row: tuple[int, JobId, int, bytes]) -> Recorded:
-    """An event from its position, job, version and data.
+def recorded(row: tuple[int, StreamId, int, bytes]) -> Recorded[AnyEvent]:
+    """An event from its position, stream, version and data.
 
     Raises:
         Corrupt: it cannot be read.
     """
-    position, job_id, version, data = row
+    position, stream, version, data = row
     return Recorded(
         position=Position(position),
-        job_id=job_id,
+        stream=stream,
         version=Version(version),
-        event=decode_event(data, job_id=job_id, position=position),
+        event=decode_any(data, stream=stream, position=position),
     )
+
+
+def shelf(found: tuple[StreamId, int, bytes | None], known: Shelf | None, seen: int) -> Shelf:
+    """A queue, group or schedule from its stream, version and state.
+
+    Args:
+        found: the row.
+        known: the same one as it was read or written before.
+        seen: see :class:`Shelf`.
+
+    Raises:
+        Corrupt: it cannot be read.
+    """
+    stream, version, state = found
+    if known is not None and known.version == version:
+        return Shelf(known.aggregate, known.version, seen)
+    aggregate = None if state is None else decode_aggregate(stream, state)
+    if aggregate is not None and aggregate.version != version:
+        raise Corrupt(f"version {version} holds state {aggregate.version}", job_id=JobId(stream))
+    return Shelf(aggregate, Version(version), seen)
 
 
 def key_row(key: Key, found: tuple[str, JobId, int | None]) -> KeyRow:

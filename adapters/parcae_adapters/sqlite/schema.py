@@ -106,7 +106,79 @@ def _fences(db: Database) -> None:
         BEGIN SELECT raise(ABORT, 'the job has ended: its outcome never changes'); END""")
 
 
-NAMES = frozenset({"0001_jobs_and_events", "0002_indexes", "0003_fences"})
+@MIGRATIONS(name="0004_queues_groups_and_schedules")
+def _queues_groups_and_schedules(db: Database) -> None:
+    # The log is not of jobs alone any more. What depends on the column follows it.
+    db.execute("ALTER TABLE parcae_events RENAME COLUMN job_id TO stream")
+    # A stream that is gone keeps its row, without a state: a later one of its name goes on from it.
+    db.execute("""
+        CREATE TABLE parcae_aggregates (
+            stream TEXT NOT NULL PRIMARY KEY,
+            version INTEGER NOT NULL,
+            remind_at INTEGER,
+            state BLOB
+        )""")
+    db.execute("""
+        CREATE INDEX parcae_restless ON parcae_aggregates (remind_at, stream)
+        WHERE remind_at IS NOT NULL""")
+    # Who waits, or has waited, for whom: kept until the one that waits has ended.
+    db.execute("""
+        CREATE TABLE parcae_edges (
+            parent TEXT NOT NULL,
+            child TEXT NOT NULL,
+            settled INTEGER NOT NULL,
+            PRIMARY KEY (parent, child)
+        ) WITHOUT ROWID""")
+    db.execute("CREATE INDEX parcae_children ON parcae_edges (child)")
+    db.execute("CREATE INDEX parcae_unsettled ON parcae_edges (parent, child) WHERE settled = 0")
+    for column in ("grp TEXT", "member INTEGER", "ready INTEGER"):
+        db.execute(f"ALTER TABLE parcae_jobs ADD COLUMN {column}")
+    db.execute("UPDATE parcae_jobs SET ready = 0 WHERE offer_at IS NOT NULL")
+    _lines(db)
+    db.execute("""
+        CREATE INDEX parcae_rates ON parcae_keys (expires_at)
+        WHERE scope IN ('rate', 'rate by key')""")
+    # What a host application wrote in its own transaction, until a store admits it.
+    db.execute("""
+        CREATE TABLE parcae_inbox (
+            id TEXT NOT NULL UNIQUE,
+            spec BLOB NOT NULL,
+            payload BLOB NOT NULL,
+            error TEXT
+        )""")
+    # In the order in which they came, for what is equal is kept in the order of the rows.
+    db.execute("CREATE INDEX parcae_arrivals ON parcae_inbox (error) WHERE error IS NULL")
+
+
+def _lines(db: Database) -> None:
+    # A claimer walks along these, so none of them may hold what it would have to pass over: what
+    # is for later is not ``ready``; kinds and queues stand apart; and where keys have bounds, so
+    # do keys. A job without a key pays for one index only.
+    order = "kind, offer_undo DESC, priority DESC, place"
+    for name, columns, where in (
+        ("bare", f"queue, {order}", "ready = 1 AND lane = ''"),
+        ("named", f"queue, {order}", "ready = 1 AND lane != ''"),
+        ("lanes", f"queue, lane, {order}", "ready = 1 AND lane != ''"),
+        ("later", "offer_at", "ready = 0"),
+        ("members", "grp, member", "grp IS NOT NULL"),
+    ):
+        db.execute(f"CREATE INDEX parcae_{name} ON parcae_jobs ({columns}) WHERE {where}")
+    db.execute("DROP INDEX parcae_offers")
+    # With their lanes, so that slots are counted without looking at the jobs.
+    db.execute("DROP INDEX parcae_holders")
+    db.execute("""
+        CREATE INDEX parcae_holders ON parcae_jobs (worker, request, queue, lane)
+        WHERE worker IS NOT NULL""")
+
+
+NAMES = frozenset(
+    {
+        "0001_jobs_and_events",
+        "0002_indexes",
+        "0003_fences",
+        "0004_queues_groups_and_schedules",
+    }
+)
 """The migrations that this version knows."""
 
 

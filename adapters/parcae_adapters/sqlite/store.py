@@ -6,14 +6,18 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
+from parcae.change import Aggregate, AggregateEvent, AnyEvent
+from parcae.events import Event
 from parcae.ports import Clock, Committed, Entropy, Page, Query, Recorded, Rule, Selection
 from parcae.state import Stored
-from parcae.values import Instant, JobId, Position, Status, Version
+from parcae.survey import Scope, Standing, Survey
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version
 from parcae_adapters.clock import SystemClock
 from parcae_adapters.sqlite.audit import faults
 from parcae_adapters.sqlite.connect import Connect, Durability, File, connect, located
 from parcae_adapters.sqlite.errors import Unusable
 from parcae_adapters.sqlite.reader import Reader
+from parcae_adapters.sqlite.survey import standing, survey
 from parcae_adapters.sqlite.writer import Writer
 from parcae_adapters.wakeups import Wakeups
 
@@ -131,13 +135,32 @@ class SqliteStore:
         self._require_same_process()
         return await self._reader.put(lambda queries: queries.count(query))
 
-    async def history(self, job_id: JobId, after: Version = Version(0)) -> Sequence[Recorded]:
+    async def history(
+        self, job_id: JobId, after: Version = Version(0)
+    ) -> Sequence[Recorded[Event]]:
         """The events of one job, in order; of a deleted one its ``Deleted`` alone."""
         self._require_same_process()
         return await self._reader.put(lambda queries: queries.history(job_id, after))
 
-    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
-        """The events of all jobs, in order."""
+    async def record(self, stream: StreamId) -> Sequence[Recorded[AggregateEvent]]:
+        """The events of one queue, group or schedule, in order."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.history(stream, Version(0)))
+
+    async def aggregate(self, stream: StreamId) -> Aggregate | None:
+        """One queue, group or schedule; ``None``: there is none."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.aggregate(stream))
+
+    async def aggregates(self, after: str = "", limit: int = 100) -> Sequence[Aggregate]:
+        """Queues, groups and schedules, by the names of their streams, from past ``after`` on."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.aggregates(after, limit))
+
+    async def log(
+        self, after: Position = Position(0), limit: int = 1_000
+    ) -> Sequence[Recorded[AnyEvent]]:
+        """The events of all jobs, queues, groups and schedules, in order."""
         self._require_same_process()
         return await self._reader.put(lambda queries: queries.log(after, limit))
 
@@ -147,9 +170,19 @@ class SqliteStore:
         return await self._reader.put(lambda queries: queries.blobs(job_id, names))
 
     async def next_due(self, after: Instant | None = None) -> Instant | None:
-        """The earliest instant, later than ``after``, at which a job is offered or falls due."""
+        """The earliest instant, later than ``after``, at which anything is offered or falls due."""
         self._require_same_process()
         return await self._reader.put(lambda queries: queries.next_due(after))
+
+    async def survey(self, scope: Scope) -> Survey:
+        """What is in the queues, all of one instant."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: survey(queries, self._clock, scope))
+
+    async def standing(self, job_id: JobId) -> Standing | None:
+        """Where a job stands in line; ``None``: there is none."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: standing(queries, self._clock, job_id))
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the file: SQLite's own check, columns, orphans, counters."""

@@ -8,7 +8,7 @@ import inspect
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -36,8 +36,20 @@ class CutOff:
     """The handler was stopped: what it was at may have happened."""
 
 
+class Called(Protocol):
+    """One call of a handler, under way, wherever it runs."""
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        ...
+
+    async def outcome(self) -> Done | Raised | CutOff:
+        """How it ended."""
+        ...
+
+
 class Call:
-    """One call of a handler, under way."""
+    """One call of a handler in this process."""
 
     def __init__(self, handler: Handler, context: Context, arguments: Mapping[str, Any]) -> None:
         self._can_cancel = inspect.iscoroutinefunction(handler)

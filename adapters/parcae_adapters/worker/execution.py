@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -27,7 +28,9 @@ from parcae.handlers import (
 from parcae.state import Compensating, PhaseStatus, Undo, UndoStatus
 from parcae.values import Blob, Status
 from parcae.worker_engine import WorkerEngine
-from parcae_adapters.worker.calls import Call, CutOff, Done, Raised
+from parcae_adapters.logs import in_hand
+from parcae_adapters.worker.calls import Call, Called, CutOff, Done, Raised
+from parcae_adapters.worker.isolated import IsolatedCall
 
 T = TypeVar("T")
 Prepared = tuple[Handler, dict[str, Any]]
@@ -58,7 +61,8 @@ class Execution:
         self._engine = engine
         self._jobs = jobs
         self._blobs: dict[str, bytes] = {}
-        self._call: Call | None = None
+        self._parents: Mapping[str, bytes] = {}
+        self._call: Called | None = None
         self._stop: Stop | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -80,6 +84,14 @@ class Execution:
 
     async def run(self) -> None:
         """Work until the job has ended, or somebody else is to go on with it."""
+        with self.in_hand():
+            await self._work()
+
+    def in_hand(self) -> AbstractContextManager[None]:
+        """What is logged within the block is about this job."""
+        return in_hand(job_id=self.job_id, attempt=self.job.attempt, token=self.token)
+
+    async def _work(self) -> None:
         try:
             await self._load()
             if isinstance(self.job.state, Compensating):
@@ -101,6 +113,8 @@ class Execution:
         )
         names = (PAYLOAD, *(result_name(name) for name in done))
         self._blobs.update(await self._insist(lambda: self._engine.blobs(self.job_id, names)))
+        if self.job.spec.dependencies:
+            self._parents = await self._insist(lambda: self._engine.parents(self.job))
 
     async def _run_all(self) -> None:
         for spec, phase in zip(self.job.spec.phases, self.job.phases, strict=True):
@@ -183,12 +197,12 @@ class Execution:
     ) -> Done | Raised | CutOff:
         try:
             handler, given = prepare(self._definition(name))
+            if self._stop is not None:
+                # Not begun and then stopped, for a thread cannot be stopped.
+                return CutOff()
+            self._call = self._begin(handler, self._context(name, **facts), given)
         except (LookupError, TypeError, ValueError) as error:
             return Raised(error_of(error))
-        if self._stop is not None:
-            # Not begun and then stopped, for a thread cannot be stopped.
-            return CutOff()
-        self._call = Call(handler, self._context(name, **facts), given)
         try:
             outcome = await self._call.outcome()
         finally:
@@ -196,6 +210,12 @@ class Execution:
         if isinstance(outcome, CutOff) and self._stop is None:
             return Raised(error_of(Stopped("the handler stopped although nobody asked it to")))
         return outcome
+
+    def _begin(self, handler: Handler, context: Context, given: dict[str, Any]) -> Called:
+        isolation = self._jobs[self.job.spec.kind].options.isolate
+        if isolation is None:
+            return Call(handler, context, given)
+        return IsolatedCall(handler, context, given, isolation, self._say)
 
     def _prepared(self, phase: Phase[Any]) -> Prepared:
         return phase.handler, arguments(phase, self._blobs[PAYLOAD])
@@ -231,6 +251,7 @@ class Execution:
             attempt=self.job.attempt,
             token=self.token,
             idempotency_key=f"{root}/{name}" + "/undo" * bool(facts),
+            parents=self._parents,
             results=self._blobs,
             stopping=lambda: self._stop is not None,
             progress=self._say,

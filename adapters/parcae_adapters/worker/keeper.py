@@ -1,7 +1,8 @@
-"""The keeper: renews leases, reconciles, and tells executions to stop; in a thread of its own.
+"""The keeper: renews leases, reconciles, fires schedules, and tells executions to stop.
 
-It shares nothing with the handlers' event loop, so that a handler which blocks the loop does not
-lose its lease, and one that has lost it is told as soon as it listens.
+It has a thread of its own, and shares nothing with the handlers' event loop, so that a handler
+which blocks the loop does not lose its lease, and one that has lost it is told as soon as it
+listens.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from parcae.commands import Renew
 from parcae.errors import Conflict, LeaseLost, ParcaeError, Reason, Unavailable
 from parcae.handle import Held
 from parcae.ports import Query
+from parcae.scheduler_engine import SchedulerEngine
 from parcae.state import Running
 from parcae.values import JobId, Status, WorkerId
 from parcae.worker_engine import WorkerEngine
+from parcae_adapters.logs import in_hand
 from parcae_adapters.worker.execution import Execution, Stop
 
 log = logging.getLogger("parcae.worker")
@@ -31,10 +34,17 @@ TICK = 0.1
 class Keeper:
     """Keeps the leases of the executions it is given."""
 
-    def __init__(self, engine: WorkerEngine, worker: WorkerId, every: timedelta) -> None:
+    def __init__(
+        self,
+        engine: WorkerEngine,
+        worker: WorkerId,
+        every: timedelta,
+        scheduler: SchedulerEngine | None = None,
+    ) -> None:
         self._engine = engine
         self._worker = worker
         self._every = every.total_seconds()
+        self._scheduler = scheduler
         self._held: dict[JobId, tuple[Execution, float]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -95,6 +105,7 @@ class Keeper:
             self._mark = mark
         if _monotonic() >= self._reconcile_at:
             await self._reconcile()
+            await self._fire()
             self._reconcile_at = _monotonic() + self._every
 
     def _due(self) -> list[Execution]:
@@ -120,7 +131,8 @@ class Keeper:
             # A conflict only means that the clock went back: the lease is longer than we ask for.
             expired = isinstance(answer, LeaseLost) and answer.reason is Reason.EXPIRED
             execution.interrupt(Stop.EXPIRED if expired else Stop.LOST)
-            log.warning("job %s token %d: %s", execution.job_id, execution.token, answer)
+            with execution.in_hand():
+                log.warning("job %s token %d: %s", execution.job_id, execution.token, answer)
             self.drop(execution)
             return
         with self._lock:
@@ -154,9 +166,27 @@ class Keeper:
     async def _reconcile(self) -> None:
         while settled := await self._engine.reconcile():
             for one in settled:
-                log.warning(
-                    "job %s reconciled: %s → %s (%s)", one.job_id, one.before, one.after, one.cause
-                )
+                with in_hand(job_id=one.job_id):
+                    log.warning(
+                        "job %s reconciled: %s → %s (%s)",
+                        one.job_id,
+                        one.before,
+                        one.after,
+                        one.cause,
+                    )
+
+    async def _fire(self) -> None:
+        while self._scheduler is not None and (fired := await self._scheduler.fire()):
+            for one in fired:
+                if one.fault:
+                    log.error("schedule %s gets no jobs from here: %s", one.name, one.fault)
+                else:
+                    log.info(
+                        "schedule %s: %d jobs, %d ticks skipped",
+                        one.name,
+                        len(one.jobs),
+                        one.skipped,
+                    )
 
 
 def _renewal(execution: Execution) -> float:

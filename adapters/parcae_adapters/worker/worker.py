@@ -16,7 +16,10 @@ from typing import Self
 from parcae.answers import Granted
 from parcae.definitions import Jobs
 from parcae.errors import ParcaeError, Unavailable
-from parcae.timing import MARGIN, check
+from parcae.scheduler_engine import SchedulerEngine
+from parcae.schedules import Calendar
+from parcae.timing import MARGIN
+from parcae.validation import validate
 from parcae.values import WorkerId, seconds
 from parcae.worker_engine import WorkerEngine
 from parcae_adapters.worker.execution import Execution, Stop
@@ -47,7 +50,8 @@ class Worker:
         drain: how long a stop waits for handlers; ``None``: as long as the longest attempt may
             last, and a margin.
         name: who it says it is; unique among all workers. By default host, process and chance.
-        reconcile_every: how often it looks for what is stale.
+        reconcile_every: how often it looks for what is stale, and for schedules that are due.
+        calendar: with it, the worker sees to schedules; it takes one worker that does.
 
     Raises:
         ValueError: durations do not fit together (rule 9 of the lifecycle); says which and how.
@@ -63,6 +67,7 @@ class Worker:
         drain: timedelta | None = None,
         name: str | None = None,
         reconcile_every: timedelta = RECONCILE_EVERY,
+        calendar: Calendar | None = None,
     ) -> None:
         if not 1 <= concurrency <= 1_000:
             raise ValueError(f"expected a concurrency from 1 to 1000, got {concurrency}")
@@ -73,7 +78,8 @@ class Worker:
         self._jobs = jobs
         self._concurrency = concurrency
         self._queues = None if queues is None else frozenset(queues)
-        self._keeper = Keeper(engine, self.name, reconcile_every)
+        scheduler = None if calendar is None else SchedulerEngine(engine.store, calendar)
+        self._keeper = Keeper(engine, self.name, reconcile_every, scheduler)
         self._running: dict[asyncio.Task[None], Execution] = {}
         self._claims = 0
         self._stops = 0
@@ -179,9 +185,12 @@ class Worker:
         self._keeper.drop(execution)
         self._nudge.set()
         if not task.cancelled() and task.exception() is not None:
-            log.error(
-                "job %s: the worker itself failed", execution.job_id, exc_info=task.exception()
-            )
+            with execution.in_hand():
+                log.error(
+                    "job %s: the worker itself failed",
+                    execution.job_id,
+                    exc_info=task.exception(),
+                )
 
     async def _until_due(self) -> float:
         """Seconds until a job is offered, ``LOOK`` at the most."""
@@ -211,7 +220,8 @@ class Worker:
         if self._running:
             await asyncio.wait(set(self._running), timeout=CLEANUP)
         for task, execution in list(self._running.items()):
-            log.error("job %s: its handler does not stop and is abandoned", execution.job_id)
+            with execution.in_hand():
+                log.error("job %s: its handler does not stop and is abandoned", execution.job_id)
             task.cancel()
         if self._running:
             await asyncio.wait(set(self._running), timeout=PAUSE)
@@ -226,12 +236,9 @@ def _longest_attempt(jobs: Jobs) -> timedelta:
 
 
 def _refuse_findings(jobs: Jobs, drain: timedelta | None) -> None:
-    wrong = []
-    for kind in sorted(jobs.kinds):
-        options = jobs[kind].options
-        for finding in check(options.timing, drain=drain, uninterruptible=options.uninterruptible):
-            text = f"{kind}: {finding.message} ({finding.fix})"
-            wrong += [text] if finding.error else []
-            log.warning("%s", text)
+    misfits = validate(jobs, drain=drain)
+    for one in misfits:
+        log.warning("%s", one)
+    wrong = [str(one) for one in misfits if one.finding.error]
     if wrong:
         raise ValueError("; ".join(wrong))

@@ -19,6 +19,7 @@ from parcae.decide.release import release
 from parcae.decide.undo import complete_undo, fail_undo, start_undo
 from parcae.errors import Reason
 from parcae.lifecycle import ACCEPTS
+from parcae.queues import Queue
 from parcae.state import Stored
 from parcae.values import Instant, JobId, Place
 
@@ -26,7 +27,12 @@ __all__ = ["Decision", "decide"]
 
 
 def decide(
-    job_id: JobId, stored: Stored | None, command: c.Command, now: Instant, place: Place
+    job_id: JobId,
+    stored: Stored | None,
+    command: c.Command,
+    now: Instant,
+    place: Place,
+    queue: Queue | None = None,
 ) -> Decision:
     """What ``command`` brings about.
 
@@ -36,13 +42,14 @@ def decide(
         command: what is asked.
         now: the present instant.
         place: the first free place in line.
+        queue: what is set for the job's queue; ``None``: nothing.
 
     Raises:
         Rejected: the command is not lawful; nothing changes.
         LeaseLost: the worker does not hold the job any more.
         Conflict: a renewal would shorten the lease: the clock went back.
     """
-    draft = Draft(job_id, stored, now, place)
+    draft = Draft(job_id, stored, now, place, queue)
     if stored is None and not isinstance(command, c.Submit):
         raise draft.rejected(command, Reason.NOT_FOUND, f"there is no job {job_id}")
     if isinstance(command, c.WorkerCommand) and not holds(draft, command):

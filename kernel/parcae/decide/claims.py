@@ -31,7 +31,7 @@ def claim(draft: Draft, command: c.Claim) -> None:
     forward = isinstance(state, Scheduled)
     if forward and past_deadline(job, draft.now):
         raise draft.rejected(command, Reason.PAST_DEADLINE, f"its deadline was {job.deadline}")
-    if forward and too_late(job, draft.now):
+    if forward and too_late(job, draft.now, draft.queue):
         raise draft.rejected(command, Reason.STALE, f"it is due since {state.ready_at}")
     event = e.Started if forward else e.CompensationClaimed
     draft.add(
@@ -55,7 +55,7 @@ def renew(draft: Draft, command: c.Renew) -> None:
     assert liveness is not None
     if draft.expired():
         raise LeaseLost(Reason.EXPIRED, f"the lease expired at {liveness.expires_at}")
-    due = next_due(draft.job, liveness)
+    due = next_due(draft.job, liveness, draft.queue)
     if due is not None and due.at <= draft.now:
         raise LeaseLost(_OVER[due.kind], f"nothing is renewed after {due.at}: its time is over")
     expires_at = draft.now + draft.job.spec.timing.lease

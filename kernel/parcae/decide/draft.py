@@ -9,6 +9,7 @@ from parcae.errors import LeaseLost, Reason, Rejected
 from parcae.events import Event
 from parcae.evolve import evolve
 from parcae.lifecycle import lawful
+from parcae.queues import Queue
 from parcae.state import Job, Lease, Liveness, Running, Stored
 from parcae.timing import expired
 from parcae.values import Instant, JobId, Place, Status
@@ -34,8 +35,16 @@ class Decision:
 class Draft:
     """Collects events, each applied before the next is chosen."""
 
-    def __init__(self, job_id: JobId, stored: Stored | None, now: Instant, place: Place) -> None:
+    def __init__(
+        self,
+        job_id: JobId,
+        stored: Stored | None,
+        now: Instant,
+        place: Place,
+        queue: Queue | None = None,
+    ) -> None:
         self.job_id = job_id
+        self.queue = queue
         self.now = now
         self.place = place
         self.liveness = stored.liveness if stored else None

@@ -28,6 +28,8 @@ def submit(draft: Draft, command: c.Submit) -> None:
         fence = None
     draft.add(e.Submitted(at=now, spec=spec, carried=command.carried, fence=fence))
     if spec.dependencies:
+        for parent, outcome in command.settled:
+            settle_dependency(draft, c.SettleDependency(parent=parent, outcome=outcome))
         return
     draft.add(e.Scheduled(at=now, run_at=run_at, place=draft.place))
     if undoing:
@@ -52,8 +54,9 @@ def _carried_badly(command: c.Submit, undoing: bool) -> str | None:
 def settle_dependency(draft: Draft, command: c.SettleDependency) -> None:
     """A job that this one depends on has ended. Told twice, it does nothing the second time."""
     job, state = draft.job, draft.job.state
-    assert isinstance(state, Pending)
-    dependency = next((d for d in job.spec.dependencies if d.parent == command.parent), None)
+    if not isinstance(state, Pending):
+        return
+    dependency = job.spec.by_parent.get(command.parent)
     if dependency is None:
         message = f"it does not depend on {command.parent}"
         raise draft.rejected(command, Reason.UNKNOWN_DEPENDENCY, message)

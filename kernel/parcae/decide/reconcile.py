@@ -14,8 +14,12 @@ from parcae.values import Cause
 
 def reconcile(draft: Draft) -> None:
     """Settle whatever is due, to its fixpoint; what is not due is not touched."""
-    while (due := next_due(draft.job, draft.liveness)) is not None and due.at <= draft.now:
+    while (due := _next(draft)) is not None and due.at <= draft.now:
         _settle(draft, due)
+
+
+def _next(draft: Draft) -> Due | None:
+    return next_due(draft.job, draft.liveness, draft.queue)
 
 
 def _settle(draft: Draft, due: Due) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from attrs import frozen
 
 from parcae_specs.bugs.plant import Change, planted
+from parcae_specs.explorer.crowds.model import Crowd
+from parcae_specs.explorer.crowds.replay import replay
+from parcae_specs.explorer.crowds.search import explore as explore_crowd
 from parcae_specs.explorer.liveness import Graph
 from parcae_specs.explorer.model import EVERY_JOB_ENDS, Model
 from parcae_specs.explorer.schedule import Schedule, schedule
@@ -30,7 +33,7 @@ class Bug:
     name: str
     seen: tuple[str, ...] = ()
     guarantee: str
-    model: Model
+    model: Model | Crowd
     changes: tuple[Change, ...]
     endless: bool = False
 
@@ -44,7 +47,9 @@ class Caught:
         message: in its words.
         steps: of the shortest schedule.
         worlds: that were looked at.
-        schedule: the shortest one; ``None``: it is a loop.
+        schedule: the shortest one; ``None``: it is a loop, or of many jobs.
+        lines: of many jobs, the shortest way in words.
+        again: of many jobs, it went wrong in real time, too.
     """
 
     guarantee: str = ""
@@ -52,16 +57,35 @@ class Caught:
     steps: int = 0
     worlds: int = 0
     schedule: Schedule | None = None
+    lines: tuple[str, ...] = ()
+    again: bool = False
 
 
 def hunt(bug: Bug) -> Caught:
     """Plant the bug, and look for it."""
     with planted(*bug.changes):
-        return _endless(bug) if bug.endless else _hunt(bug)
+        if isinstance(bug.model, Crowd):
+            return _among_many(bug.model)
+        return _endless(bug.model) if bug.endless else _hunt(bug.model)
 
 
-def _hunt(bug: Bug) -> Caught:
-    found = explore(bug.model, limit=LIMIT)
+def _among_many(model: Crowd) -> Caught:
+    found = explore_crowd(model, limit=LIMIT)
+    if found.violation is None:
+        return Caught(worlds=found.states)
+    told = replay(found)
+    return Caught(
+        guarantee=found.violation.guarantee,
+        message=found.violation.message,
+        steps=len(told.lines),
+        worlds=found.states,
+        lines=told.lines,
+        again=told.again,
+    )
+
+
+def _hunt(model: Model) -> Caught:
+    found = explore(model, limit=LIMIT)
     if found.violation is None:
         return Caught(worlds=found.states)
     shortest = schedule(found)
@@ -74,8 +98,8 @@ def _hunt(bug: Bug) -> Caught:
     )
 
 
-def _endless(bug: Bug) -> Caught:
-    graph = Graph(bug.model)
+def _endless(model: Model) -> Caught:
+    graph = Graph(model)
     lasso = graph.lasso(EVERY_JOB_ENDS)
     if lasso is None:
         return Caught(worlds=len(graph.worlds))

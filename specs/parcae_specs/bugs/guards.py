@@ -144,7 +144,7 @@ GUARDS: tuple[Bug, ...] = (
         "what an origin did is taken over twice",
         "S12",
         m.RETRYING,
-        ("handle:retry", "if once in view.keys:", "if False:"),
+        ("admit:retry", "if once in view.keys:", "if False:"),
     ),
     _bug(
         "shutdowns hand a job back without a bound",
@@ -163,7 +163,7 @@ GUARDS: tuple[Bug, ...] = (
         "the last in line is served first",
         "S7",
         m.LINE,
-        ("admission:order", "offer.place)", "-offer.place)"),
+        ("admission:order", "-offer.priority, offer.place)", "-offer.priority, -offer.place)"),
     ),
     _bug(
         "a retry keeps its old place in line",

@@ -298,14 +298,3 @@ KNOWN: tuple[Bug, ...] = (
         ),
     ),
 )
-
-ELSEWHERE: tuple[tuple[str, str, str], ...] = (
-    ("the rescuer overwrites a job that completed after it was read", "river#1302", "of a store"),
-    ("finished and failed, both", "solid_queue#589", "of a store: the table has no such arrow"),
-    ("a job of limit 1 ran eleven times at once", "solid_queue PR#761", "limits are to come"),
-    ("a job for later blocks a whole lock", "procrastinate#1599", "of a store's query"),
-    ("unique insert races; insert succeeds with no job", "oban#1087, #1093", "of a store"),
-    ("lease taken by read, then write: two owners", "the read-then-write store", "of a store"),
-    ("webhook bookkeeping after retention crashes", "the phase-runner queue", "webhooks to come"),
-)
-"""Rows of the table that need what is not here: a store's own races, or features to come."""

@@ -66,15 +66,16 @@ def guards() -> Iterator[Guard]:
     """All guards of ``parcae.decide``."""
     for info in pkgutil.iter_modules(parcae.decide.__path__, "parcae.decide."):
         module = importlib.import_module(info.name)
-        for name, function in _functions(module):
-            for number, reason in _refusals(function):
+        for name, function in functions(module):
+            for number, reason in refusals(function):
                 yield Guard(info.name, name, number, reason)
     assert isinstance(parcae.decide.decide, FunctionType)
-    for number, reason in _refusals(parcae.decide.decide):
+    for number, reason in refusals(parcae.decide.decide):
         yield Guard("parcae.decide", "decide", number, reason)
 
 
-def _functions(module: Any) -> Iterator[tuple[str, FunctionType]]:
+def functions(module: Any) -> Iterator[tuple[str, FunctionType]]:
+    """The functions and methods that a module defines, by their names."""
     for name, value in vars(module).items():
         if getattr(value, "__module__", "") != module.__name__:
             continue
@@ -90,7 +91,8 @@ def _tree(function: FunctionType) -> ast.Module:
     return ast.parse(textwrap.dedent(inspect.getsource(function)))
 
 
-def _refusals(function: FunctionType) -> Iterator[tuple[int, Reason]]:
+def refusals(function: FunctionType) -> Iterator[tuple[int, Reason]]:
+    """Which of a function's conditions end in a refusal, and for what reason."""
     ifs = [node for node in ast.walk(_tree(function)) if isinstance(node, ast.If)]
     for number, node in enumerate(ifs):
         if isinstance(node.body[-1], ast.Raise):

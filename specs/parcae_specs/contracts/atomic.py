@@ -11,7 +11,8 @@ from attrs import evolve as replace
 
 from parcae import commands as c
 from parcae import handle as rules
-from parcae.change import Change, View
+from parcae.admit import submit
+from parcae.change import Change, Revision, View
 from parcae.errors import Reason
 from parcae.ports import Named, Query
 from parcae.values import JobId, Place, Position, Version
@@ -28,12 +29,13 @@ def note(view: View, job: JobId, text: str) -> Change:
     return rules.handle(view, job, c.Annotate(by="", note=text))
 
 
-def two(view: View) -> Sequence[Change]:
+def two(view: View) -> Sequence[Change | Revision]:
     """Rule: admit two jobs."""
-    first = rules.submit(view, spec(), PAYLOAD)
+    (first,) = submit(view, spec(), PAYLOAD)
+    assert isinstance(first, Change)
     assert first.job is not None
     view = replace(view, place=Place(first.job.place + 1), seed=view.seed + 1)
-    return [first, rules.submit(view, spec(), PAYLOAD)]
+    return [first, *submit(view, spec(), PAYLOAD)]
 
 
 class Atomic(Contract):
@@ -46,9 +48,9 @@ class Atomic(Contract):
         driver = await kit.driver()
         job = await driver.submit()
 
-        def half(view: View) -> Sequence[Change]:
+        def half(view: View) -> Sequence[Change | Revision]:
             again = note(view, job, "b")
-            return [rules.submit(view, spec(), PAYLOAD), note(view, job, "a"), again]
+            return [*submit(view, spec(), PAYLOAD), note(view, job, "a"), again]
 
         doing = driver.store.transact(Named(ids=(job,)), half)
         await refused(driver.store, doing, Reason.MOVED_ON)
@@ -85,7 +87,7 @@ class Atomic(Contract):
         driver = await kit.driver()
 
         def bad(view: View) -> Sequence[Change]:
-            rules.submit(view, spec(), PAYLOAD)
+            submit(view, spec(), PAYLOAD)
             raise ZeroDivisionError
 
         calls = [driver.submit(), driver.store.transact(Named(), bad), driver.submit()]

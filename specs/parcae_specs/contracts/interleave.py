@@ -18,7 +18,7 @@ from parcae import commands as c
 from parcae import handle as rules
 from parcae.admission import due
 from parcae.answers import Admitted
-from parcae.change import Change, View
+from parcae.change import Change, Revision, View
 from parcae.errors import ParcaeError
 from parcae.events import Submitted
 from parcae.ports import Claimable, Committed, Named, Overdue, Selection, Store
@@ -57,7 +57,7 @@ class Deed:
             return Overdue(limit=1_000)
         return Named(ids=(self.job,))
 
-    def rule(self, view: View) -> Sequence[Change]:
+    def rule(self, view: View) -> Sequence[Change | Revision]:
         """What it does with what it is shown; other jobs are none of its business."""
         mine = {one: stored for one, stored in view.jobs.items() if one == self.job}
         view = replace(view, jobs=mine)
@@ -98,7 +98,8 @@ class Told:
         """The rule, watched: it may run more than once, and the last run counts."""
         self.views.append(view)
         self.made.clear()
-        self.made.extend(self.deed.rule(view))
+        result = self.deed.rule(view)
+        self.made.extend(one for one in result if isinstance(one, Change))
         return tuple(self.made)
 
     def after(self, before: Stored | None) -> Stored | None:

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import pytest
 
+from parcae.change import AnyEvent
 from parcae.errors import ParcaeError, Reason
 from parcae.evolve import fold
 from parcae.fsck import fsck
@@ -175,9 +176,9 @@ async def row(store: Store, job: JobId) -> Stored:
     return stored
 
 
-async def whole_log(store: Store, step: int = 1_000) -> list[Recorded]:
+async def whole_log(store: Store, step: int = 1_000) -> list[Recorded[AnyEvent]]:
     """The log, read like a follower that has come to its end."""
-    seen: list[Recorded] = []
+    seen: list[Recorded[AnyEvent]] = []
     while some := await store.log(seen[-1].position if seen else Position(0), step):
         seen += some
     return seen

@@ -83,7 +83,7 @@ class Lasting(Contract):
         await others.racing(kit.subject, kit.folder / "store", 1)
         assert await asyncio.wait_for(waiting, 10) > mark
 
-    @promise("Store 12", "S28", needs=[Capability.DAMAGE])
+    @promise("Store 14", "S28", needs=[Capability.DAMAGE])
     async def test_s28_a_record_that_cannot_be_read_is_named_with_its_job(self, kit: Kit) -> None:
         assert kit.subject.damage is not None
         driver = await kit.driver("damaged")
@@ -97,7 +97,7 @@ class Lasting(Contract):
         kit.drop(store)
         await store.close()
 
-    @promise("Store 12", "S18", needs=[Capability.OBSTRUCT])
+    @promise("Store 14", "S18", needs=[Capability.OBSTRUCT])
     async def test_s18_a_store_that_cannot_answer_says_so_and_repeating_is_safe(
         self, kit: Kit
     ) -> None:
@@ -112,7 +112,7 @@ class Lasting(Contract):
         await driver.tell(job, started)
         assert (await row(driver.store, job)).job.version == 4
 
-    @promise("Store 12", "S18")
+    @promise("Store 14", "S18")
     async def test_s18_a_closed_store_is_unavailable_and_closes_only_once(self, kit: Kit) -> None:
         driver = await kit.driver()
         store = driver.store

@@ -204,7 +204,7 @@ class _Batch:
         happened: dict[JobId, list[object]] = {}
         for one in await whole_log(store, 10_000):
             if one.position > head:
-                happened.setdefault(one.job_id, []).append((one.version, one.event))
+                happened.setdefault(JobId(one.stream), []).append((one.version, one.event))
         _same("events", happened, self.events)
         await self._compare_indexes(store)
 

@@ -58,7 +58,7 @@ class Reading(Contract):
             await driver.tell(job, c.Annotate(by="", note=""))
         log = await driver.store.log()
         for job in jobs:
-            mine = [one for one in log if one.job_id == job]
+            mine = [one for one in log if JobId(one.stream) == job]
             assert list(await driver.store.history(job)) == mine
             assert list(await driver.store.history(job, Version(3))) == mine[3:]
         assert list(await driver.store.history(JobId("nobody"))) == []
@@ -161,7 +161,7 @@ async def _follow(drivers: Sequence[Driver], writers: int, times: int) -> None:
         while len(seen) < expected:
             mark = store.mark()
             some = await store.log(seen[-1][0] if seen else Position(0), 7)
-            seen.extend((one.position, one.job_id, one.version) for one in some)
+            seen.extend((one.position, JobId(one.stream), one.version) for one in some)
             if not some and len(seen) < expected and store.mark() == mark:
                 await asyncio.sleep(0.001)
 
@@ -179,11 +179,13 @@ async def _follow(drivers: Sequence[Driver], writers: int, times: int) -> None:
     await asyncio.wait({reading}, timeout=1.0)
     reading.cancel()
     log = await whole_log(drivers[0].store)
-    all_of_it = [(one.position, one.job_id, one.version) for one in log]
+    all_of_it = [(one.position, JobId(one.stream), one.version) for one in log]
     missed = len(set(all_of_it) - set(seen))
     assert seen == all_of_it, f"S16: a reader of the log missed {missed} of {len(all_of_it)} events"
     assert len(log) == expected
     versions: dict[JobId, int] = {}
     for one in log:
-        assert one.version == versions.get(one.job_id, 0) + 1, "S16: not in the order of the job"
-        versions[one.job_id] = one.version
+        assert one.version == versions.get(JobId(one.stream), 0) + 1, (
+            "S16: not in the order of the job"
+        )
+        versions[JobId(one.stream)] = one.version

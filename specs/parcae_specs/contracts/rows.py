@@ -9,6 +9,7 @@ from attrs import evolve as replace
 
 from parcae import commands as c
 from parcae import handle as rules
+from parcae.admit import submit
 from parcae.answers import Admitted
 from parcae.change import Change, Key, KeyRow, View
 from parcae.effects import Offer, Remind
@@ -41,7 +42,7 @@ class Rows(Contract):
         assert stored.liveness is None
         history = await driver.store.history(job)
         assert [one.version for one in history] == [1, 2, 3, 4, 5, 6]
-        assert [one.job_id for one in history] == [job] * 6
+        assert [JobId(one.stream) for one in history] == [job] * 6
         assert [one.version for one in await driver.store.history(job, Version(4))] == [5, 6]
         names = ["payload", "result/only", "none"]
         kept = {"payload": PAYLOAD, "result/only": b"{}"}
@@ -56,7 +57,7 @@ class Rows(Contract):
         log = await driver.store.log()
         versions = [one.version for one in log]
         assert versions == [1, 2, 1, 2], f"events of a commit have the versions {versions}"
-        assert [one.job_id for one in log[::2]] == [one.job_id for one in done.changes]
+        assert [JobId(one.stream) for one in log[::2]] == [one.job_id for one in done.changes]
         assert [one.position for one in log] == sorted({one.position for one in log})
 
     @promise("Store 6", "S5")
@@ -257,7 +258,7 @@ class Rows(Contract):
         driver = await kit.driver()
         data = bytes(range(256)) * 4096
         big = replace(spec(), payload=blob("payload", data))
-        done = await driver.store.transact(Named(), lambda view: [rules.submit(view, big, data)])
+        done = await driver.store.transact(Named(), lambda view: submit(view, big, data))
         job = done.changes[0].job_id
         assert await driver.store.blobs(job, ["payload"]) == {"payload": data}
         shown = await driver.shown(Named(ids=(job,), blobs=True))

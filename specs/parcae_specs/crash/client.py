@@ -15,7 +15,7 @@ from parcae.handle import Held
 from parcae.payloads import dump
 from parcae.spec import Dependency, RetryMode, Spec
 from parcae.state import Lease
-from parcae.values import JobId, Lane, Status, WorkerId, blob
+from parcae.values import JobId, Lane, WorkerId, blob
 from parcae_specs.story import error, phases
 
 HALF = c.Progress(done=1, total=2)
@@ -141,13 +141,6 @@ class Client:
         if self.wary and await self.engine.stored(self.jobs[name]) is None:
             return
         await self.engine.delete(self.jobs[name])
-
-    async def settle(self, name: str, parent: str, outcome: Status) -> None:
-        """Tell a job how the one that it waits for has ended."""
-        if self.wary and (await self.engine.show(self.jobs[name])).status is not Status.PENDING:
-            return
-        told = c.SettleDependency(parent=self.jobs[parent], outcome=outcome)
-        await self.engine.command(self.jobs[name], told)
 
     async def reconcile(self) -> None:
         """Settle what is due."""

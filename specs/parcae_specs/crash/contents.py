@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from parcae.change import AnyEvent
 from parcae.ports import Query, Recorded, Store
 from parcae.values import Position
 
@@ -14,9 +15,9 @@ Contents = tuple[str, ...]
 """One line an event, in the log's order, then one a job, with its blobs."""
 
 
-async def events(store: Store) -> list[Recorded]:
+async def events(store: Store) -> list[Recorded[AnyEvent]]:
     """The whole log."""
-    found: list[Recorded] = []
+    found: list[Recorded[AnyEvent]] = []
     while page := await store.log(after=found[-1].position if found else Position(0)):
         found.extend(page)
     return found
@@ -25,7 +26,7 @@ async def events(store: Store) -> list[Recorded]:
 async def contents(store: Store) -> Contents:
     """What ``store`` holds. Jobs are numbered as they appear, for chance has named them."""
     lines = [
-        f"{one.position} {one.job_id} {one.version} {one.event}" for one in await events(store)
+        f"{one.position} {one.stream} {one.version} {one.event}" for one in await events(store)
     ]
     jobs, cursor = [], ""
     while True:

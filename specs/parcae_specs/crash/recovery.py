@@ -10,8 +10,8 @@ from parcae.answers import Granted
 from parcae.engine import Engine
 from parcae.fsck import fsck
 from parcae.ports import Query, Store
-from parcae.state import Compensating, Pending, Stored
-from parcae.values import Status, WorkerId
+from parcae.state import Compensating, Stored
+from parcae.values import WorkerId
 from parcae_adapters.clock import ManualClock
 from parcae_specs.crash.contents import contents
 
@@ -44,23 +44,12 @@ async def _finish(engine: Engine, clock: ManualClock) -> Sequence[str]:
         left = [one for one in page.jobs if not one.job.status.is_terminal]
         if not left:
             break
-        for one in left:
-            await _settle(engine, one)
         worker = WorkerId("heir")
         for granted in await engine.claim(worker, KINDS, request=f"{number}", limit=100):
             await _work(engine, granted)
         clock.advance(OUTAGE)
         await engine.reconcile()
     return [f"job {one.job.id} is left {one.job.status}, for ever" for one in left]
-
-
-async def _settle(engine: Engine, stored: Stored) -> None:
-    """Tell a job that waits for others that they are gone."""
-    state = stored.job.state
-    if isinstance(state, Pending):
-        for parent in state.unsettled:
-            told = c.SettleDependency(parent=parent, outcome=Status.CANCELLED)
-            await engine.command(stored.job.id, told)
 
 
 async def _work(engine: Engine, granted: Granted) -> None:

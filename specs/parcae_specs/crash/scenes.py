@@ -12,7 +12,7 @@ from attrs import evolve as replace
 from attrs import frozen
 
 from parcae.answers import Admitted
-from parcae.change import Change, Key, KeyRow, View
+from parcae.change import Change, Key, KeyRow, Revision, View
 from parcae.ports import Committed, Entropy, Named, Query, Rule, Selection, Store
 from parcae.saga import resume
 from parcae.state import Stored
@@ -54,7 +54,7 @@ class Mortal:
     async def transact(self, selection: Selection, rule: Rule) -> Committed:
         """Transact up to that moment."""
 
-        def last(view: View) -> Sequence[Change]:
+        def last(view: View) -> Sequence[Change | Revision]:
             changes = tuple(rule(view))
             if self.moment is Moment.BEFORE:
                 raise Died

@@ -19,7 +19,7 @@ from parcae.engine import Engine
 from parcae.errors import Corrupt, ParcaeError, Unavailable
 from parcae.ports import Clock, Entropy, Store
 from parcae.spec import RetryMode
-from parcae.values import Instant, Status
+from parcae.values import Instant
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
 from parcae_specs.crash.client import Client
@@ -75,7 +75,8 @@ WAVES: Sequence[Wave] = (
         _a(C.start, "good", "ship"),
     ),
     _wave(5, _a(C.renew, "good")),
-    _wave(6, _a(C.done, "good", "ship"), _a(C.settle, "waits", "good", Status.COMPLETED)),
+    # What waits for it is settled in the same commit.
+    _wave(6, _a(C.done, "good", "ship")),
     # A crowd shares commits, from its admission to its end.
     _wave(7, *(_a(C.submit, one) for one in CROWD)),
     _wave(8, _a(C.claim, *CROWD)),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,9 @@ class Bounded(sqlite3.Connection):
 async def disk_full(folder: Path, versions: Sequence[Contents]) -> Troubled:
     """A disk that is full again and again; each time somebody then frees a page."""
     clock, said, refusals = ManualClock(START), list[int](), Counter[str]()
-    Bounded.room = 20
+    Bounded.room = PATIENCE
     store = SqliteStore(folder / "db", clock=clock, entropy=chance(), connect=_connects(Bounded))
+    Bounded.room = _pages(folder / "db")
 
     def freed(error: ParcaeError) -> None:
         refusals[_words(error)] += 1
@@ -69,6 +71,13 @@ async def disk_full(folder: Path, versions: Sequence[Contents]) -> Troubled:
         return Troubled(refusals.total(), refusals, await _whole(store, clock, versions))
     finally:
         await store.close()
+
+
+def _pages(file: Path) -> int:
+    """What the empty tables take."""
+    with closing(sqlite3.connect(file)) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    return int(pages)
 
 
 def _connects(kind: type[sqlite3.Connection]) -> Callable[[str], sqlite3.Connection]:

@@ -9,7 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from parcae_specs.explorer.model import Model
+from parcae_specs.explorer.crowds.liveness import liveness_of as liveness_of_many
+from parcae_specs.explorer.crowds.report import bound as bound_of_many
+from parcae_specs.explorer.crowds.search import explore as explore_many
+from parcae_specs.explorer.crowds.slices import DEEP as DEEP_CROWDS
+from parcae_specs.explorer.crowds.slices import LIVELY as LIVELY_CROWDS
+from parcae_specs.explorer.crowds.slices import SLICES as CROWDS
 from parcae_specs.explorer.report import bound, bytes_per_state
 from parcae_specs.explorer.search import explore
 from parcae_specs.explorer.slices import DEEP, LIVELY, SLICES
@@ -28,13 +33,16 @@ where its bound says. A violation of any guarantee ends the run and prints its s
 def main(arguments: Sequence[str] | None = None) -> int:
     """Explore what is asked for; 1: something is wrong."""
     asked = _parser().parse_args(arguments)
-    models = dict(DEEP if asked.deep else SLICES)
-    chosen = [models[name] for name in asked.slices or models]
-    tolls = _explored(chosen, asked.limit, asked.cores)
+    every = [*(DEEP if asked.deep else SLICES), *(DEEP_CROWDS if asked.deep else CROWDS)]
+    unknown = set(asked.slices) - set(every)
+    if unknown:
+        sys.stderr.write(f"there is no slice {', '.join(sorted(unknown))}; there are: {every}\n")
+        return 2
+    tolls = _explored(asked.slices or every, asked.deep, asked.limit, asked.cores)
     for toll in tolls:
         sys.stdout.write(toll.text)
     good = all(toll.good for toll in tolls)
-    lively = [] if asked.slices else [liveness_of(model) for model in LIVELY.values()]
+    lively = [] if asked.slices else _lively()
     for line in lively:
         sys.stdout.write(f"{line}\n")
     if asked.write is not None:
@@ -55,18 +63,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explored(models: Sequence[Model], limit: int | None, cores: int) -> list[Toll]:
-    names = [model.name for model in models]
-    deep = [model is DEEP.get(model.name) for model in models]
-    limits = [limit] * len(models)
+def _lively() -> list[str]:
+    alone = [liveness_of(model) for model in LIVELY.values()]
+    return [*alone, *(liveness_of_many(model) for model in LIVELY_CROWDS.values())]
+
+
+def _explored(names: Sequence[str], deep: bool, limit: int | None, cores: int) -> list[Toll]:
+    every = len(names)
     if cores == 1:
-        return [_one(*each) for each in zip(names, deep, limits, strict=True)]
+        return [_one(name, deep, limit) for name in names]
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_one, names, deep, limits))
+        return list(pool.map(_one, names, [deep] * every, [limit] * every))
 
 
 def _one(name: str, deep: bool, limit: int | None) -> Toll:
     """Explore one slice; what comes back has no functions in it, so it can cross processes."""
+    if name in DEEP_CROWDS:
+        return _of_many(name, limit)
     found = explore((DEEP if deep else SLICES)[name], limit)
     return Toll(
         name=name,
@@ -78,6 +91,20 @@ def _one(name: str, deep: bool, limit: int | None) -> Toll:
         seconds=found.seconds,
         size=bytes_per_state(found),
         good=found.violation is None,
+    )
+
+
+def _of_many(name: str, limit: int | None) -> Toll:
+    many = explore_many(DEEP_CROWDS[name], limit)
+    return Toll(
+        name=name,
+        text=bound_of_many(many),
+        worlds=many.states,
+        steps=many.steps,
+        depth=many.depth,
+        whole=many.whole,
+        seconds=many.seconds,
+        good=many.violation is None,
     )
 
 

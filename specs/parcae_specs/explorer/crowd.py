@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve as replace
 from attrs import frozen
 
+from parcae import admit
 from parcae import commands as c
 from parcae import handle as rules
 from parcae.admission import offer
@@ -100,7 +101,7 @@ def retry(cells: Sequence[Cell], slot: int, mode: RetryMode, fresh: int, now: In
     assert origin.stored is not None
     view = _retry_view(origin.stored, origin.ghost, now)
     try:
-        change = rules.retry(view, origin.stored.job.id, mode)
+        change = admit.retry(view, origin.stored.job.id, mode)
     except (Rejected, Superseded) as refusal:
         return refused(origin, c.Reconcile(), refusal)
     except Exception as error:  # noqa: BLE001 - whatever else it raises is the finding
@@ -127,7 +128,7 @@ def _called(job: Job, name: JobId) -> Job:
 def _retry_view(origin: Stored, ghost: Ghost, now: Instant) -> View:
     job = origin.job
     names = (PAYLOAD, *(result_name(phase.name) for phase in job.spec.phases))
-    key = rules.carry_key(job.id)
+    key = admit.carry_key(job.id)
     keys = {key: KeyRow(key=key, fingerprint="", job_id=job.id)} if ghost.carried else {}
     return View(
         now=now,

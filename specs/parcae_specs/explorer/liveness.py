@@ -58,32 +58,28 @@ class Graph:
 
     def lasso(self, wanted: Eventually, fair: Iterable[Fair] | None = None) -> Lasso | None:
         """A fair loop that never comes to what is wanted; ``None``: there is none."""
-        relied = self._relied(wanted.fair if fair is None else fair)
+        relied = relied_upon(wanted.fair if fair is None else fair, self.model.workers)
         open_ = bytearray(len(self.worlds))
         for number, world in enumerate(self.worlds):
             open_[number] = not wanted.reached(self.space.values(world))
+        loop = self.loop(open_, relied)
+        if loop is None:
+            return None
+        path = [self.worlds[one] for one in self.way(loop[0])]
+        return Lasso(prefix=tuple(path), loop=tuple(self.worlds[one] for one in loop))
+
+    def loop(self, open_: bytearray, relied: Sequence[int]) -> list[int] | None:
+        """The numbers of worlds of a loop through open ones only, fair to those relied upon."""
         loops: list[list[int]] = []
         for component in _Tarjan(self.edges, open_).components():
             component.sort()
             loop = self._loop(component, relied)
             if loop is not None:
                 loops.append(loop)
-        if not loops:
-            return None
-        loop = min(loops)
-        path = [self.worlds[one] for one in self._way(loop[0])]
-        return Lasso(prefix=tuple(path), loop=tuple(self.worlds[one] for one in loop))
+        return min(loops) if loops else None
 
-    def _relied(self, fair: Iterable[Fair]) -> list[int]:
-        relied: list[int] = []
-        for one in fair:
-            if one is Fair.WORKERS:
-                relied += [_WORKER << index for index in range(self.model.workers)]
-            else:
-                relied.append(_BITS[one])
-        return relied
-
-    def _way(self, number: int) -> list[int]:
+    def way(self, number: int) -> list[int]:
+        """The shortest way to a world, by numbers."""
         way = [number]
         while number:
             number = self.parents[number]
@@ -141,16 +137,30 @@ _BITS = {Fair.CLOCK: 1, Fair.RECONCILER: 2}
 _WORKER = 4
 
 
+def relied_upon(fair: Iterable[Fair], workers: int) -> list[int]:
+    """Who is relied upon, each as a bit."""
+    relied: list[int] = []
+    for one in fair:
+        if one is Fair.WORKERS:
+            relied += [_WORKER << index for index in range(workers)]
+        else:
+            relied.append(_BITS[one])
+    return relied
+
+
 def _who(option: Option) -> int:
     """Who goes on by this step. To fail, to renew or to be heard by nobody is not to go on."""
-    if option.faults:
-        return 0
-    if option.actor == "clock":
+    return 0 if option.faults else bit_of(option.actor)
+
+
+def bit_of(actor: str) -> int:
+    """The bit of an actor; 0: nobody relies on them."""
+    if actor == "clock":
         return _BITS[Fair.CLOCK]
-    if option.actor == "reconciler":
+    if actor == "reconciler":
         return _BITS[Fair.RECONCILER]
-    if option.actor.startswith("worker "):
-        return _WORKER << (int(option.actor.removeprefix("worker ")) - 1)
+    if actor.startswith("worker "):
+        return _WORKER << (int(actor.removeprefix("worker ")) - 1)
     return 0
 
 

@@ -47,11 +47,13 @@ def put(job_id: JobId, cell: Cell, command: c.Command, now: Instant, place: Plac
     jobs = {} if cell.stored is None else {job_id: cell.stored}
     view = View(now=now, place=place, seed=0, jobs=jobs)
     try:
-        change = rules.handle(view, job_id, command)
+        change, *rest = rules.obey(view, job_id, command)
     except (Rejected, Superseded) as refusal:
         return refused(cell, command, refusal)
     except Exception as error:  # noqa: BLE001 - whatever else it raises is the finding
         return raised(cell, error)
+    assert isinstance(change, Change)
+    assert not rest, "a job that nobody waits for owes nothing to others"
     return observe(cell, command, change, now, place)
 
 

@@ -20,7 +20,7 @@ class Toll:
         depth: of the last.
         whole: there are no more.
         seconds: of processor time.
-        size: of one world, in bytes.
+        size: of one world, in bytes, where worlds are numbers.
         good: no guarantee was broken.
     """
 
@@ -31,16 +31,17 @@ class Toll:
     depth: int
     whole: bool
     seconds: float
-    size: float
     good: bool
+    size: float | None = None
 
     def row(self) -> str:
         """A row of a table."""
         whole = "yes" if self.whole else "no"
         speed = self.worlds / max(self.seconds, 0.001)
+        size = "" if self.size is None else f"{self.size:.0f}"
         return (
             f"| {self.name} | {self.worlds:,} | {self.steps:,} | {self.depth} | {whole} | "
-            f"{self.seconds:,.0f} | {speed:,.0f} | {self.size:.0f} |\n"
+            f"{self.seconds:,.0f} | {speed:,.0f} | {size} |\n"
         )
 
 

@@ -1,6 +1,7 @@
 """The guarantees as pure functions: ``None`` where they hold, else a sentence that says what broke.
 
-Over a history, over one job, or over one edge (a job, one command, what came of it). They know the
+Over a history, over one job, over one edge (a job, one command, what came of it), or over the log
+of a store with all its jobs, queues and groups. They know the
 rules from the prose, not from ``decide``: what is to be undone, say, is counted here anew. No
 random testing tool is imported, so that an explorer can use them as it finds them.
 """
@@ -15,9 +16,10 @@ from parcae.values import JobId
 from parcae_specs.invariants.edges import EDGE
 from parcae_specs.invariants.history import HISTORY
 from parcae_specs.invariants.job import JOB
+from parcae_specs.invariants.log import of_log
 from parcae_specs.story import Edge
 
-__all__ = ["EDGE", "HISTORY", "JOB", "of_edge", "of_history", "of_job"]
+__all__ = ["EDGE", "HISTORY", "JOB", "of_edge", "of_history", "of_job", "of_log"]
 
 
 def of_history(job_id: JobId, history: Sequence[Event], job: Job | None) -> Iterator[str]:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
+from parcae import admit
 from parcae import commands as c
 from parcae import handle as rules
-from parcae.change import Change, Key, View
+from parcae.admit import Idempotency
+from parcae.change import Change, Key, Revision, View
 from parcae.errors import Reason, Rejected
-from parcae.handle import Idempotency
 from parcae.ports import Claimable, Named, Overdue, Selection
 from parcae.spec import OnLost, PhaseSpec, Retry, Spec, Timing, UndoSpec
 from parcae.values import Error, JobId, Token, WorkerId, blob, seconds
@@ -68,7 +69,7 @@ class Ask:
             return Named(keys=(_key(self.key),) if self.key else ())
         return Named(ids=(JobId(self.job),))
 
-    def rule(self, view: View) -> Sequence[Change]:
+    def rule(self, view: View) -> Sequence[Change | Revision]:
         """What it makes of a view."""
         if self.what == "claim":
             command = c.Claim(worker=WorkerId(self.worker), request=self.text)
@@ -77,12 +78,12 @@ class Ask:
             return rules.reconcile(view)
         if self.what == "submit":
             once = Idempotency(key=_key(self.key), ttl=seconds(1)) if self.key else None
-            return [rules.submit(view, self._spec(), PAYLOAD, once)]
+            return admit.submit(view, self._spec(), PAYLOAD, once)
         if self.what == "delete":
             self._require_version(view)
         command_of = COMMANDS[self.what]
         data = self.text.encode() if self.what == "done" else None
-        return [rules.handle(view, JobId(self.job), command_of(self), data)]
+        return rules.obey(view, JobId(self.job), command_of(self), data)
 
     def _spec(self) -> Spec:
         return Spec(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from parcae.change import AnyEvent
 from parcae.events import Deleted
 from parcae.ports import Recorded
 from parcae.values import JobId, Position
@@ -25,7 +26,7 @@ class Log:
         deleted: the position at which a job was deleted.
     """
 
-    entries: Sequence[Recorded]
+    entries: Sequence[Recorded[AnyEvent]]
     index: dict[Name, int]
     deleted: dict[JobId, Position]
 
@@ -50,15 +51,15 @@ def whole_log(history: History) -> Log:
         if one.position <= last:
             raise Wrong("S16", f"position {one.position} follows {last}")
         last = one.position
-        if one.version != versions.get(one.job_id, 0) + 1:
-            before = versions.get(one.job_id, 0)
-            raise Wrong("S16", f"job {one.job_id}: version {one.version} follows {before}")
-        versions[one.job_id] = one.version
-        index[one.job_id, one.version] = at
+        if one.version != versions.get(JobId(one.stream), 0) + 1:
+            before = versions.get(JobId(one.stream), 0)
+            raise Wrong("S16", f"job {JobId(one.stream)}: version {one.version} follows {before}")
+        versions[JobId(one.stream)] = one.version
+        index[JobId(one.stream), one.version] = at
         if isinstance(one.event, Deleted):
-            deleted[one.job_id] = one.position
+            deleted[JobId(one.stream)] = one.position
     for one in history.log:
-        at = index.get((one.job_id, one.version), -1)
+        at = index.get((JobId(one.stream), one.version), -1)
         if at < 0 or history.followed[at] != one:
             raise Wrong("S16", f"who followed the log never saw position {one.position}")
     return Log(history.followed, index, deleted)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from attrs import Factory, frozen
 
+from parcae.change import AnyEvent
 from parcae.ports import Recorded
 from parcae.state import Stored
 from parcae.values import Instant, JobId, Place, Position
@@ -114,8 +115,8 @@ class History:
     """
 
     operations: Sequence[Operation]
-    followed: Sequence[Recorded]
-    log: Sequence[Recorded]
+    followed: Sequence[Recorded[AnyEvent]]
+    log: Sequence[Recorded[AnyEvent]]
     rows: Sequence[Stored]
 
 

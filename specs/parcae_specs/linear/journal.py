@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import astuple
 
-from parcae.change import Change, View
+from parcae.change import Change, Revision, View
 from parcae.errors import ParcaeError, Rejected, Superseded
 from parcae.ports import Committed, Store
 from parcae.values import JobId, Place, Position
@@ -49,17 +49,18 @@ class Client:
         """Do it; a refusal is an answer, too."""
         name = self._call(ask)
 
-        def rule(view: View) -> Sequence[Change]:
+        def rule(view: View) -> Sequence[Change | Revision]:
             shown = {job: stored.job.version for job, stored in view.jobs.items()}
             run = (name, monotonic_ns(), view.now.isoformat(), view.place, view.seed, shown)
             try:
-                changes = ask.rule(view)
+                result = ask.rule(view)
             except ParcaeError:
                 self._journal.write("run", *run, [])
                 raise
+            changes = (one for one in result if isinstance(one, Change))
             meant = [(one.job_id, one.before, len(one.events)) for one in changes if not one.idle]
             self._journal.write("run", *run, meant)
-            return changes
+            return result
 
         try:
             done = await self.store.transact(ask.selection, rule)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from parcae.change import AnyEvent
 from parcae.events import Cancelled, Compensated, Completed, Deleted, Failed, Quarantined
 from parcae.ports import Query, Recorded, Store
 from parcae.state import Stored
@@ -28,7 +29,7 @@ class Follower:
     def __init__(self, store: Store, client: Client) -> None:
         self.store = store
         self.client = client
-        self.seen: list[Recorded] = []
+        self.seen: list[Recorded[AnyEvent]] = []
         self.ended: dict[JobId, int] = {}
 
     async def follow(self) -> int:
@@ -37,10 +38,10 @@ class Follower:
         some = await self.store.log(after, 500)
         for one in some:
             self.seen.append(one)
-            if one.job_id in self.ended or isinstance(one.event, ENDS):
-                self.ended[one.job_id] = one.version
+            if JobId(one.stream) in self.ended or isinstance(one.event, ENDS):
+                self.ended[JobId(one.stream)] = one.version
             if isinstance(one.event, Deleted):
-                self.ended.pop(one.job_id, None)
+                self.ended.pop(JobId(one.stream), None)
         return len(some)
 
     async def tidy(self) -> None:
@@ -128,8 +129,8 @@ def _herd(subject: Subject, kept: Path, journals: Path, *numbers: int) -> subpro
     )
 
 
-async def _log(store: Store) -> Sequence[Recorded]:
-    seen: list[Recorded] = []
+async def _log(store: Store) -> Sequence[Recorded[AnyEvent]]:
+    seen: list[Recorded[AnyEvent]] = []
     while some := await store.log(seen[-1].position if seen else Position(0), 1_000):
         seen += some
     return seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from parcae.change import Change, View
+from parcae.change import AnyEvent, Change, Revision, View
 from parcae.ports import Query, Recorded
 from parcae.state import Stored
 from parcae.values import JobId, Position
@@ -69,7 +69,7 @@ class _Reference:
         self.clock.set(run.now)
         self.seed = run.seed
 
-        def rule(view: View) -> Sequence[Change]:
+        def rule(view: View) -> Sequence[Change | Revision]:
             _compare_view(one, view)
             return ask.rule(view)
 
@@ -121,8 +121,8 @@ def _compare_end(history: History, reference: _Reference) -> None:
             raise Wrong("S5", f"job {job} is {rows.get(job)}, expected {expected.get(job)}")
 
 
-def _plain(recorded: Sequence[Recorded]) -> list[tuple[JobId, int, object]]:
-    return [(one.job_id, one.version, one.event) for one in recorded]
+def _plain(recorded: Sequence[Recorded[AnyEvent]]) -> list[tuple[JobId, int, object]]:
+    return [(JobId(one.stream), one.version, one.event) for one in recorded]
 
 
 def finished(doing: Coroutine[Any, Any, T]) -> T:

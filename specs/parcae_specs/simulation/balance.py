@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from parcae.change import AnyEvent
 from parcae.events import Event, Submitted
 from parcae.ports import Recorded
 from parcae.values import JobId
@@ -31,15 +32,17 @@ def acknowledged(histories: Histories, orders: Iterable[Order]) -> Iterator[str]
             yield f"S17: {order.key} is there {count} times"
 
 
-def told(histories: Histories, kept: Iterable[JobId], log: Iterable[Recorded]) -> Iterator[str]:
+def told(
+    histories: Histories, kept: Iterable[JobId], log: Iterable[Recorded[AnyEvent]]
+) -> Iterator[str]:
     """The log tells every event that is kept, once, in the order of its job (S16)."""
-    stories: defaultdict[JobId, list[Event]] = defaultdict(list)
+    stories: defaultdict[JobId, list[AnyEvent]] = defaultdict(list)
     last, alive = 0, set(kept)
     for one in log:
         if one.position <= last:
             yield f"S16: position {one.position} after {last}"
         last = one.position
-        stories[one.job_id].append(one.event)
+        stories[JobId(one.stream)].append(one.event)
     for job_id, history in histories.items():
         rest = history if job_id in alive else history[-1:]
         if stories[job_id] != list(rest):

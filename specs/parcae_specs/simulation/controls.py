@@ -68,7 +68,7 @@ def _keepers_do_not_reconcile() -> AbstractContextManager[None]:
 
 def _submissions_have_no_key() -> AbstractContextManager[None]:
     """The engine forgets the caller's key, and what is repeated is there twice."""
-    return exchanged((engine, "_idempotency", lambda *_: None))
+    return exchanged((engine, "idempotency", lambda *_: None))
 
 
 def _living_handlers_are_forgotten() -> AbstractContextManager[None]:
@@ -102,7 +102,7 @@ def _drains_wait_for_handlers() -> AbstractContextManager[None]:
 
 
 CONTROLS = (
-    Control(name="fencing is off", seed=1, breaks=("S3", "S4", "S5"), plant=_fencing_is_off),
+    Control(name="fencing is off", seed=1, breaks=("S3", "S4", "S5", "S25"), plant=_fencing_is_off),
     Control(
         name="retries are not bounded",
         seed=0,

@@ -8,12 +8,13 @@ from parcae import commands as c
 from parcae.decide import Decision
 from parcae.errors import ParcaeError, Rejected, Superseded
 from parcae.events import LateResultRecorded
+from parcae.queues import Queue
 from parcae.state import Stored
 from parcae.values import Instant, JobId, Place, Status
 from parcae_specs.invariants.edges import EDGE, repeated
 from parcae_specs.story import Edge
 
-Decide = Callable[[JobId, Stored | None, c.Command, Instant, Place], Decision]
+Decide = Callable[[JobId, Stored | None, c.Command, Instant, Place, Queue | None], Decision]
 
 # These put the same question again, which the explorer does; here it would double the time.
 CHECKS = {name: check for name, check in EDGE.items() if name not in ("S20", "S26")}
@@ -30,12 +31,17 @@ class Edges:
         """``decide``, watched."""
 
         def watched(
-            job_id: JobId, stored: Stored | None, command: c.Command, now: Instant, place: Place
+            job_id: JobId,
+            stored: Stored | None,
+            command: c.Command,
+            now: Instant,
+            place: Place,
+            queue: Queue | None = None,
         ) -> Decision:
             decision: Decision | None = None
             refusal: ParcaeError | None = None
             try:
-                decision = decide(job_id, stored, command, now, place)
+                decision = decide(job_id, stored, command, now, place, queue)
             except (Rejected, Superseded) as refused:
                 refusal = refused
                 raise

@@ -13,7 +13,7 @@ from random import Random
 
 from attrs import Factory, frozen
 
-from parcae import handle as rules
+from parcae import ledger
 from parcae.engine import Engine
 from parcae.fsck import fsck
 from parcae.state import Compensating, Job
@@ -81,9 +81,9 @@ def simulate(seed: int) -> Simulated:
     """Play the world of ``seed`` to its end."""
     with without_threads(), _silence():
         world = World(seed)
-        watched = Edges(world.monitor.breaks).watch(vars(rules)["decide"])
+        watched = Edges(world.monitor.breaks).watch(vars(ledger)["decide"])
         try:
-            with exchanged((rules, "decide", watched)):
+            with exchanged((ledger, "decide", watched)):
                 world.play()
         except Spinning as spinning:
             world.monitor.breaks(f"L1: {spinning}")

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from parcae.change import Aggregate, AggregateEvent, AnyEvent
 from parcae.errors import ParcaeError, Unavailable
+from parcae.events import Event
 from parcae.ports import Clock, Committed, Page, Query, Recorded, Rule, Selection
 from parcae.state import Stored
-from parcae.values import Instant, JobId, Position, Status, Version
+from parcae.survey import Scope, Standing, Survey
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version
 from parcae_adapters.memory import MemoryStore
 from parcae_specs.simulation.faults import Fate, Faults
 from parcae_specs.simulation.monitor import Monitor
@@ -120,15 +123,50 @@ class Wire:
         counted: Mapping[Status, int] = await self._ask(lambda: self._store.count(query))
         return counted
 
-    async def history(self, job_id: JobId, after: Version = Version(0)) -> Sequence[Recorded]:
+    async def history(
+        self, job_id: JobId, after: Version = Version(0)
+    ) -> Sequence[Recorded[Event]]:
         """The events of one job."""
-        events: Sequence[Recorded] = await self._ask(lambda: self._store.history(job_id, after))
+        events: Sequence[Recorded[Event]] = await self._ask(
+            lambda: self._store.history(job_id, after)
+        )
         return events
 
-    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
+    async def log(
+        self, after: Position = Position(0), limit: int = 1_000
+    ) -> Sequence[Recorded[AnyEvent]]:
         """The events of all jobs."""
-        events: Sequence[Recorded] = await self._ask(lambda: self._store.log(after, limit))
+        events: Sequence[Recorded[AnyEvent]] = await self._ask(
+            lambda: self._store.log(after, limit)
+        )
         return events
+
+    async def record(self, stream: StreamId) -> Sequence[Recorded[AggregateEvent]]:
+        """The events of one queue, group or schedule."""
+        events: Sequence[Recorded[AggregateEvent]] = await self._ask(
+            lambda: self._store.record(stream)
+        )
+        return events
+
+    async def aggregate(self, stream: StreamId) -> Aggregate | None:
+        """One queue, group or schedule."""
+        found: Aggregate | None = await self._ask(lambda: self._store.aggregate(stream))
+        return found
+
+    async def aggregates(self, after: str = "", limit: int = 100) -> Sequence[Aggregate]:
+        """Queues, groups and schedules."""
+        some: Sequence[Aggregate] = await self._ask(lambda: self._store.aggregates(after, limit))
+        return some
+
+    async def survey(self, scope: Scope) -> Survey:
+        """What is in the queues."""
+        survey: Survey = await self._ask(lambda: self._store.survey(scope))
+        return survey
+
+    async def standing(self, job_id: JobId) -> Standing | None:
+        """Where a job stands in line."""
+        standing: Standing | None = await self._ask(lambda: self._store.standing(job_id))
+        return standing
 
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of those of the named blobs that exist."""

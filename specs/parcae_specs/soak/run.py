@@ -14,6 +14,7 @@ from attrs import evolve as replace
 
 from parcae import Engine, JobId, Jobs, fsck
 from parcae import events as e
+from parcae.events import Event
 from parcae.evolve import evolve
 from parcae.ports import Recorded
 from parcae.state import Job
@@ -107,7 +108,9 @@ def _lost(event: e.Event) -> bool:
     return getattr(event, "cause", None) in ("lease lost", "poison")
 
 
-def _wrong(histories: Mapping[JobId, Sequence[Recorded]], left: Iterable[Trace]) -> Sequence[str]:
+def _wrong(
+    histories: Mapping[JobId, Sequence[Recorded[Event]]], left: Iterable[Trace]
+) -> Sequence[str]:
     by_job = defaultdict[str, list[Trace]](list)
     for trace in left:
         by_job[trace.job_id].append(trace)

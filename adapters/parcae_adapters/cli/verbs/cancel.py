@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
 from parcae_adapters.cli.codes import CANCEL, Exit
-from parcae_adapters.cli.options import job_argument, option, verb
+from parcae_adapters.cli.options import asker, by_option, job_argument, option, verb
 from parcae_adapters.cli.output import write_json
 from parcae_adapters.cli.session import Form, Session, job_named
 from parcae_adapters.cli.words import cancelled
@@ -15,7 +13,7 @@ from parcae_adapters.cli.words import cancelled
 
 @verb("cancel")
 @job_argument
-@option("--by", help="Who asks, for the record.  [default: your user name]")
+@by_option
 @option("--reason", default="", help="Why, for the record.")
 @option(
     "--force",
@@ -30,8 +28,7 @@ async def command(session: Session, job: str, by: str | None, reason: str, force
     """
     async with session.engine() as engine:
         job_id = await job_named(engine, job)
-        asker = _user() if by is None else by
-        answer = await engine.cancel(job_id, by=asker, reason=reason, force=force)
+        answer = await engine.cancel(job_id, by=asker(by), reason=reason, force=force)
     if session.json:
         document = {
             "id": answer.job_id,
@@ -43,10 +40,3 @@ async def command(session: Session, job: str, by: str | None, reason: str, force
     else:
         click.echo(cancelled(answer))
     return CANCEL[answer.outcome]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this user: a container, for one
-        return ""

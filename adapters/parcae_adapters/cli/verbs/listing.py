@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,14 @@ import click
 from rich.text import Text
 
 from parcae import Job, Query, Status
+from parcae.explain_engine import ExplainEngine
+from parcae.freshness import Freshness
 from parcae.ports import Page
 from parcae.values import WorkerId
+from parcae_adapters.cli.groups import group_id
 from parcae_adapters.cli.options import option, verb
 from parcae_adapters.cli.output import (
+    FRESHNESS,
     clean,
     console,
     cut_to,
@@ -22,10 +27,10 @@ from parcae_adapters.cli.output import (
     status_text,
     write_json,
 )
-from parcae_adapters.cli.records import brief
+from parcae_adapters.cli.records import Record, brief
 from parcae_adapters.cli.session import Form, Session
 
-NEEDED = 36 + 2 + 12 + 2 + 5 + 2 + 5 + 2 + 2
+NEEDED = 36 + 2 + 12 + 2 + 10 + 2 + 5 + 2 + 5 + 2 + 2
 """Columns of a terminal that go to the table before the kind and the cause."""
 
 LEAST = 20
@@ -42,6 +47,7 @@ LEAST = 20
 @option("--kind", multiple=True, help="Of one of these kinds.")
 @option("--queue", multiple=True, help="In one of these queues.")
 @option("--worker", help="Held by this worker.")
+@option("--group", metavar="GROUP", help="Of this graph or batch, with what undoes its jobs.")
 @option("--limit", type=click.IntRange(1, 1_000), default=20, help="So many at the most.")
 @option("--cursor", default="", help="Go on where the page before ended.")
 async def command(session: Session, worker: str | None, **options: Any) -> None:
@@ -51,37 +57,47 @@ async def command(session: Session, worker: str | None, **options: Any) -> None:
         kinds=frozenset(options["kind"]),
         queues=frozenset(options["queue"]),
         worker=None if worker is None else WorkerId(worker),
+        group=None if options["group"] is None else group_id(options["group"]),
         limit=options["limit"],
         cursor=options["cursor"],
     )
     async with session.engine() as engine:
         page = await engine.find(query)
         counts = await engine.store.count(query)
+        now = engine.store.clock.now()
+        found = await ExplainEngine(engine.store).freshness(page.jobs, now)
+    words = tuple(one.word for one in found)
     match session.form:
         case Form.JSON:
-            jobs = [brief(stored.job) for stored in page.jobs]
+            jobs = list(_records(page, words))
             write_json({"jobs": jobs, "total": sum(counts.values()), "cursor": page.cursor})
         case Form.JSONL:
-            for stored in page.jobs:
-                write_json(brief(stored.job), line=True)
+            for record in _records(page, words):
+                write_json(record, line=True)
         case Form.TABLE:
-            _show(page, sum(counts.values()))
+            _show(page, words, sum(counts.values()))
 
 
-def _show(page: Page, total: int) -> None:
+def _records(page: Page, words: Sequence[Freshness]) -> Iterator[Record]:
+    for stored, word in zip(page.jobs, words, strict=True):
+        yield {**brief(stored.job), "freshness": str(word)}
+
+
+def _show(page: Page, words: Sequence[Freshness], total: int) -> None:
     if not page.jobs:
         note("No such job.")
         return
     room = console().width - NEEDED
-    rows = [_row(stored.job, room) for stored in page.jobs]
-    columns = ("JOB", "STATUS", "TRIES", "AGE", "KIND", "WHY")
+    pairs = zip(page.jobs, words, strict=True)
+    rows = [_row(stored.job, word, room) for stored, word in pairs]
+    columns = ("JOB", "STATUS", "FRESHNESS", "TRIES", "AGE", "KIND", "WHY")
     shown = len(columns) if room > LEAST else len(columns) - 1
     print_table(columns[:shown], [row[:shown] for row in rows])
     if page.cursor:
         note(f"{len(page.jobs)} of {total}; the next ones: --cursor {page.cursor}")
 
 
-def _row(job: Job, room: int) -> tuple[str | Text, ...]:
+def _row(job: Job, word: Freshness, room: int) -> tuple[str | Text, ...]:
     record = brief(job)
     why = record["cause"] or (f"at {record['phase']}" if record["phase"] else "")
     if job.error is not None and record["cause"] is not None:
@@ -89,4 +105,5 @@ def _row(job: Job, room: int) -> tuple[str | Text, ...]:
     age = span(datetime.now(UTC) - job.submitted_at)
     kind = cut_to(job.spec.kind, 24)
     why = cut_to(clean(why), max(room - len(kind), LEAST))
-    return job.id, status_text(job.status), str(job.starts), age, kind, why
+    trust = Text(str(word), style=FRESHNESS[word])
+    return job.id, status_text(job.status), trust, str(job.starts), age, kind, why

@@ -9,13 +9,27 @@ from rich.text import Text
 
 from parcae import Reason, Rejected
 from parcae.assess import tell
+from parcae.events import Event
+from parcae.freshness import Assessment, Policy, assess
 from parcae.ports import Recorded
 from parcae.state import Stored
+from parcae.survey import Standing
 from parcae.values import Instant
+from parcae_adapters.cli.explained import trust
+from parcae_adapters.cli.groups import facts, ties
 from parcae_adapters.cli.options import job_argument, verb
-from parcae_adapters.cli.output import clean, console, print_table, status_text, write_json
+from parcae_adapters.cli.output import (
+    FRESHNESS,
+    clean,
+    console,
+    print_table,
+    status_text,
+    write_json,
+)
+from parcae_adapters.cli.queues import place, stands
 from parcae_adapters.cli.records import full, happened, phases
 from parcae_adapters.cli.session import Form, Session, job_named
+from parcae_adapters.cli.timeline import picture
 from parcae_adapters.cli.words import sentence
 
 
@@ -30,46 +44,72 @@ async def command(session: Session, job: str) -> None:
     """
     async with session.engine() as engine:
         job_id = await job_named(engine, job)
-        stored = await engine.stored(job_id)
+        standing = await engine.place(job_id)
         history = await engine.history(job_id)
-        now = engine.store.clock.now()
-    if stored is None:
+    stored, now = standing.stored, standing.now
+    if not history:
         raise Rejected(Reason.NOT_FOUND, f"job {job_id} was deleted this moment")
     says = sentence(stored, history, now)
     match session.form:
         case Form.JSON:
-            write_json(full(stored, history, says, now))
+            record = {**full(stored, history, says, now), **trust(_trust(standing))}
+            write_json({**record, **ties(stored.job, history), "place": place(standing)})
         case Form.JSONL:
             for one in history:
                 write_json(happened(one), line=True)
         case Form.TABLE:
-            _tell(stored, history, says)
+            _tell(standing, history, says)
 
 
-def _tell(stored: Stored, history: Sequence[Recorded], says: str) -> None:
-    job, lane = stored.job, stored.job.spec.lane
+def _tell(standing: Standing, history: Sequence[Recorded[Event]], says: str) -> None:
+    job = standing.stored.job
     out = console()
-    out.print(Text.assemble("Job ", (job.id, "bold"), ": ", status_text(job.status)))
+    word = _trust(standing).word
+    head = Text.assemble("Job ", (job.id, "bold"), ": ", status_text(job.status))
+    out.print(head.append(", ").append(str(word), style=FRESHNESS[word]))
     out.print(Text(clean(says)), soft_wrap=not out.is_terminal)
     click.echo()
-    where = lane.queue + (f"/{lane.key}" if lane.key else "")
-    facts = {
-        "kind": f"{job.spec.kind} (definition {job.spec.definition})",
-        "queue": f"{where}, priority {job.spec.priority}",
-        "tries": f"{job.starts} begun, {job.attempts} burned of {job.spec.retry.max_attempts}, "
-        f"{job.losses} leases lost",
-        "progress": _progress(stored),
-        "retries": "" if job.spec.origin is None else str(job.spec.origin.job_id),
-        "error": "" if job.error is None else f"{job.error.type}: {job.error.message}",
-    }
-    for name, fact in facts.items():
+    for name, fact in (*_facts(standing), *facts(job, history)):
         if fact:
             click.echo(f"{name:9} {clean(fact)}")
     click.echo()
     print_table(("PHASE", "STATUS", "UNDO"), map(_phase, phases(job)))
+    _draw(standing, history)
     click.echo()
     rows = ((_after(one, history[0].event.at), tell(one.event)) for one in history)
     print_table((f"{job.submitted_at:%Y-%m-%d %H:%M:%S} UTC", "HISTORY"), rows)
+
+
+def _draw(standing: Standing, history: Sequence[Recorded[Event]]) -> None:
+    out = console()
+    lines = picture(standing.stored.job.id, history, standing.now, out)
+    if lines:
+        click.echo()
+    for line in lines:
+        out.print(line, soft_wrap=True)
+
+
+def _trust(standing: Standing) -> Assessment:
+    stored, policy = standing.stored, Policy(queue=standing.queue)
+    return assess(stored.job, stored.liveness, standing.now, policy)
+
+
+def _facts(standing: Standing) -> tuple[tuple[str, str], ...]:
+    job, lane = standing.stored.job, standing.stored.job.spec.lane
+    where = lane.queue + (f"/{lane.key}" if lane.key else "")
+    return (
+        ("kind", f"{job.spec.kind} (definition {job.spec.definition})"),
+        ("queue", f"{where}, priority {job.spec.priority}"),
+        ("in line", stands(standing)),
+        (
+            "tries",
+            f"{job.starts} begun, {job.attempts} burned of {job.spec.retry.max_attempts}, "
+            f"{job.losses} leases lost",
+        ),
+        ("progress", _progress(standing.stored)),
+        ("retries", "" if job.spec.origin is None else str(job.spec.origin.job_id)),
+        ("error", "" if job.error is None else f"{job.error.type}: {job.error.message}"),
+    )
 
 
 def _phase(phase: dict[str, object]) -> tuple[str, str, str]:
@@ -89,5 +129,5 @@ def _progress(stored: Stored) -> str:
     return f"{progress.done}{total} {progress.note}".strip()
 
 
-def _after(one: Recorded, start: Instant) -> str:
+def _after(one: Recorded[Event], start: Instant) -> str:
     return f"+{(one.event.at - start).total_seconds():.3f} s"

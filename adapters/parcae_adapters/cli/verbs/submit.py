@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from parcae import Jobs
+from parcae import Admitted, Jobs, Unique
 from parcae.values import Instant
 from parcae_adapters.cli.options import When, option, verb
 from parcae_adapters.cli.output import note, write_json
 from parcae_adapters.cli.session import Form, Session
 from parcae_adapters.cli.targets import Target, request
+from parcae_adapters.cli.waits import dependencies, ties, unique
 
 
 @verb("submit")
@@ -23,6 +24,7 @@ from parcae_adapters.cli.targets import Target, request
 @option("--deadline", type=When(), metavar="WHEN", help="No forward work from then on.")
 @option("--key", help="The lane within the queue: a tenant, a host.")
 @option("--priority", type=int, help="In place of the definition's; higher goes first.")
+@ties
 async def command(
     session: Session,
     jobs: Jobs,
@@ -42,13 +44,19 @@ async def command(
 
         parcae submit images:jobs resize photo.jpg width=300
     """
-    asked = request(jobs, kind, args)
+    asked, constraint = request(jobs, kind, args), _constraint(options)
     async with session.engine(create=True) as engine:
+        after = await dependencies(engine, options.pop("after"))
         try:
-            handle = await engine.submit(asked, run_at=run_at, **options)
+            handle = await engine.submit(
+                asked, run_at=run_at, after=after, unique=constraint, **options
+            )
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
-    admitted = handle.admitted
+    _tell(session, handle.admitted)
+
+
+def _tell(session: Session, admitted: Admitted) -> None:
     if session.json:
         document = {
             "id": admitted.job_id,
@@ -60,4 +68,16 @@ async def command(
     click.echo(admitted.job_id)
     if admitted.duplicate:
         gone = ", and has been deleted since it ended" if admitted.deleted else ""
-        note(f"It was admitted before, with that key{gone}.")
+        note(f"It was admitted before{gone}: it stands for this one.")
+
+
+def _constraint(options: dict[str, Any]) -> Unique | None:
+    """Take out of ``options`` those that say which constraint."""
+    return unique(
+        options.pop("unique"),
+        options.pop("unique_name"),
+        options.pop("unique_period"),
+        options.pop("replace"),
+        delay=options.pop("debounce"),
+        at_most=options.pop("at_most"),
+    )

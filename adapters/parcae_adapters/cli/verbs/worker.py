@@ -12,7 +12,10 @@ from datetime import timedelta
 import click
 
 from parcae import Jobs
+from parcae.schedules import Calendar
+from parcae_adapters.cli import missing
 from parcae_adapters.cli.options import Duration, arranged, common, option
+from parcae_adapters.cli.output import start_logging
 from parcae_adapters.cli.session import Session
 from parcae_adapters.cli.targets import Target
 
@@ -23,6 +26,12 @@ from parcae_adapters.cli.targets import Target
 @option("--queue", multiple=True, help="From this queue only. May be repeated.")
 @option("--drain", type=Duration(), metavar="DURATION", help="How long a stop waits for handlers.")
 @option("--name", help="Who it says it is: unique among all workers.")
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Lines to read; or JSON, with job, attempt and token.",
+)
 @option(
     "--stop-on-eof",
     is_flag=True,
@@ -37,6 +46,7 @@ def command(
     queue: tuple[str, ...],
     drain: timedelta | None,
     name: str | None,
+    log_format: str,
     stop_on_eof: bool,
 ) -> None:
     """Run jobs until told to stop.
@@ -45,9 +55,7 @@ def command(
 
     A second signal cuts the drain short: what can be stopped is given back, and runs elsewhere.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    start_logging(log_format)
     # The drivers are loaded only where they are needed.
     from parcae_adapters.sqlite import SqliteStore
     from parcae_adapters.worker import run_worker
@@ -62,12 +70,23 @@ def command(
             queues=queue or None,
             drain=drain,
             name=name,
+            calendar=calendar(),
         )
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
 
 
 arranged(command, without=("json", "jsonl"))
+
+
+def calendar() -> Calendar | None:
+    """What reads cron expressions, where the library for it is installed."""
+    try:
+        from parcae_adapters.cron import CronCalendar
+    except ModuleNotFoundError as error:
+        logging.info("schedules are left to other workers (%s)", missing(error))
+        return None
+    return CronCalendar()
 
 
 def _stop_on_eof() -> None:

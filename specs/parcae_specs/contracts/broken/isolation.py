@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import evolve as replace
 
-from parcae.change import Change
+from parcae.change import AnyEvent, Change, Revision
 from parcae.ports import Committed, Recorded, Rule, Selection
 from parcae.state import Stored
 from parcae.values import JobId, Position
+from parcae_adapters.contract import check, split
 from parcae_specs.contracts.broken.base import Breakable
 
 
@@ -23,10 +24,10 @@ class LostUpdate(Breakable):
         """Without a lock, and without another look."""
         self._require_open()
         view = self._view(selection)
-        changes = self.decided(rule, view)
+        changes, revisions = split(self.decided(rule, view))
         written = self.checked(changes)
         await asyncio.sleep(0)
-        return self.written(changes, written)
+        return self.revised(self.written(changes, written), revisions)
 
 
 class WriteSkew(Breakable):
@@ -37,13 +38,24 @@ class WriteSkew(Breakable):
         self._require_open()
         while True:
             view = self._view(selection)
-            changes = self.decided(rule, view)
+            result = self.decided(rule, view)
+            changes, revisions = split(result)
             written = self.checked(changes)
+            check(revisions, self._shelves.stored, self._shelves.reached)
             keys = dict(self._shelves.keys)
             await asyncio.sleep(0)
             same = view.place == self._shelves.place and keys == self._shelves.keys
-            if same and all(self._version(one.job_id) == one.before for one in written):
-                return self.written(changes, written)
+            if same and self._untouched(written, revisions):
+                done = self.kept(result, written)
+                return replace(done, changes=changes, revisions=revisions)
+
+    def _untouched(self, written: Sequence[Change], revisions: Sequence[Revision]) -> bool:
+        # One commit may change the same thing several times: the first of them counts.
+        jobs = {one.job_id: one.before for one in reversed(written)}
+        streams = {one.stream: one.before for one in reversed(revisions)}
+        return all(self._version(job) == before for job, before in jobs.items()) and all(
+            self._shelves.reached(stream) == before for stream, before in streams.items()
+        )
 
     def _version(self, job: JobId) -> int:
         stored = self._shelves.stored(job)
@@ -90,14 +102,15 @@ class HalfVisible(Breakable):
             await asyncio.sleep(0)
         try:
             self._require_open()
-            changes = self.decided(rule, self._view(selection))
+            changes, revisions = split(self.decided(rule, self._view(selection)))
             written = self.checked(changes)
             for change in written:
                 self._shelves.write(change)
                 await asyncio.sleep(0)
             if written:
                 self.wake(written)
-            return Committed(changes=changes, position=self._shelves.position)
+            done = Committed(changes=changes, position=self._shelves.position)
+            return self.revised(done, revisions)
         finally:
             self._turn.release()
 
@@ -140,7 +153,9 @@ class SkipsLate(Breakable):
             self._hidden.difference_update(hidden)
         return done
 
-    async def log(self, after: Position = Position(0), limit: int = 1_000) -> Sequence[Recorded]:
+    async def log(
+        self, after: Position = Position(0), limit: int = 1_000
+    ) -> Sequence[Recorded[AnyEvent]]:
         """What has been committed by now."""
         some = await super().log(after, limit)
         return tuple(one for one in some if one.position not in self._hidden)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import evolve as replace
 
-from parcae.change import Change, View
+from parcae.change import Change, Revision, View
 from parcae.errors import Conflict
 from parcae.events import Deleted
 from parcae.ports import Claimable, Committed, Overdue, Rule, Selection
@@ -157,7 +157,7 @@ class DueByName(Breakable):
 class Swallows(Breakable):
     """Answers a rule that raises with nothing, as if nothing had been asked."""
 
-    def decided(self, rule: Rule, view: View) -> Sequence[Change]:
+    def decided(self, rule: Rule, view: View) -> Sequence[Change | Revision]:
         """No news is good news."""
         try:
             return super().decided(rule, view)

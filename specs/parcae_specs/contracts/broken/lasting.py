@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parcae.change import Change, announced
+from parcae.change import Change, Revision, announced
 from parcae.ports import Committed, Rule, Selection
 from parcae.values import Position
-from parcae_adapters.contract import check
+from parcae_adapters.contract import check, split
 from parcae_adapters.memory.shelves import Shelves
 from parcae_specs.contracts.broken.base import Breakable
 
@@ -34,6 +34,13 @@ class Kept(Breakable):
         if written:
             self.save()
         return done
+
+    def revised(self, done: Committed, revisions: Sequence[Revision]) -> Committed:
+        """Those who are no jobs are in it, too."""
+        revised = super().revised(done, revisions)
+        if revisions:
+            self.save()
+        return revised
 
     def save(self) -> None:
         """Write all of it."""
@@ -69,8 +76,8 @@ class AnswersFirst(Breakable):
         await asyncio.sleep(0)
         with self._lock:
             self._require_open()
-            changes = self.decided(rule, self._view(selection))
-            check(changes, self._shelves.stored)
+            changes, _ = split(self.decided(rule, self._view(selection)))
+            check(changes, self._shelves.stored, self._shelves.reached)
             written = [change for change in changes if not change.idle]
             number = sum(len(change.events) for change in written)
         asyncio.get_running_loop().call_later(0.001, self._commit, written)
@@ -79,7 +86,7 @@ class AnswersFirst(Breakable):
     def _commit(self, written: Sequence[Change]) -> None:
         with self._lock:
             try:
-                check(written, self._shelves.stored)
+                check(written, self._shelves.stored, self._shelves.reached)
             except Exception:  # noqa: BLE001 - it was answered long ago
                 return
             for change in written:

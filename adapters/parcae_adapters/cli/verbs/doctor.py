@@ -1,0 +1,196 @@
+"""``parcae doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from parcae.checkup import Checkup, Crew, Finding, checkup
+from parcae.errors import ParcaeError
+from parcae.values import Instant
+from parcae_adapters.cli.codes import Exit
+from parcae_adapters.cli.options import verb
+from parcae_adapters.cli.output import clean, console, print_table, span, write_json
+from parcae_adapters.cli.records import Record, iso
+from parcae_adapters.cli.session import Form, NotFound, Session
+
+if TYPE_CHECKING:
+    from parcae_adapters.sqlite.health import Health
+
+AHEAD = timedelta(seconds=1)
+"""By so much the newest event may lie in the future before one wonders."""
+
+SCARCE = 64 * 1024 * 1024
+"""Bytes that should be left on the disk at the least, or as many as the log has grown to."""
+
+
+@verb("doctor")
+async def command(session: Session) -> Exit:
+    """Look for whatever is wrong, and name the command that helps.
+
+    The file and its disk, the tables, the clock, the workers that hold leases, and what is stuck:
+    overdue and not settled, of a kind that nobody runs, quarantined, paused, waiting for what has
+    ended. Exit code 8: something will not mend by itself. Nothing is changed.
+    """
+    if not session.exists:
+        raise NotFound(f"there is no database {session.db!r}; name one with --db or PARCAE_DB")
+    # The driver is loaded only where it is needed.
+    from parcae_adapters.sqlite.health import health
+
+    found = health(session.db)
+    broken = tuple(_unreadable(found))
+    seen: Checkup | None = None
+    findings = broken
+    if not broken:
+        try:
+            async with session.engine() as engine:
+                seen = await checkup(engine.store)
+        except ParcaeError as error:
+            findings = (_told(error),)
+    if seen is not None:
+        findings = (*_file(found), *_clock(found, seen.now), *seen.findings)
+    unhealthy = any(one.unhealthy for one in findings)
+    if session.json:
+        document = _document(found, seen, findings, healthy=not unhealthy)
+        write_json(document, line=session.form is Form.JSONL)
+    else:
+        _show(found, seen, findings)
+    return Exit.UNHEALTHY if unhealthy else Exit.OK
+
+
+def _unreadable(found: Health) -> Iterator[Finding]:
+    """What makes it useless, or dangerous, to open the file as a store."""
+    if found.faults:
+        message = f"the file is damaged: {'; '.join(found.faults)}"
+        yield _wrong("damaged", message, "parcae fsck, then restore the latest backup")
+    if found.unknown:
+        message = f"a newer version of Parcae has written it: {', '.join(found.unknown)}"
+        yield _wrong("schema", message, "pip install --upgrade parcae")
+    if found.network:
+        message = f"it lies on {found.network}, where SQLite's locks do not hold"
+        yield _wrong("network", message, "move the file to a local disk, with no worker running")
+
+
+def _told(error: ParcaeError) -> Finding:
+    return _wrong("unreadable", clean(str(error)), "parcae fsck --debug")
+
+
+def _file(found: Health) -> Iterator[Finding]:
+    if found.journal != "wal":
+        message = f"the journal is kept as {found.journal!r}, not as a write-ahead log"
+        yield _wrong("journal", message, "parcae list, which sets it right")
+    needed = max(SCARCE, found.wal)
+    if found.free < needed:
+        message = f"{_bytes(found.free)} are left on the disk, and {_bytes(needed)} should be"
+        yield _wrong("disk", message, "parcae retain --completed 30d --dry-run")
+    for job_id, why in found.set_aside:
+        message = f"a host submitted {job_id}, which cannot be admitted: {why}"
+        yield _wrong("inbox", message, "mend the cause, then submit it again")
+
+
+def _clock(found: Health, now: Instant) -> Iterator[Finding]:
+    if found.newest is not None and found.newest - now > AHEAD:
+        ahead = span(found.newest - now)
+        message = f"the newest event lies {ahead} in the future: the clock was set back"
+        yield _wrong("clock", message, "set the clock of this machine: timedatectl status")
+
+
+def _wrong(rule: str, message: str, command: str) -> Finding:
+    return Finding(rule=rule, unhealthy=True, message=message, command=command)
+
+
+def _document(
+    found: Health, seen: Checkup | None, findings: tuple[Finding, ...], *, healthy: bool
+) -> Record:
+    return {
+        "healthy": healthy,
+        "file": {
+            "path": found.path,
+            "bytes": found.size,
+            "wal_bytes": found.wal,
+            "free_bytes": found.free,
+            "journal": found.journal,
+            "sqlite": found.sqlite,
+            "migrated": list(found.missing),
+            "arrived": found.arrived,
+        },
+        "now": iso(seen.now if seen else None),
+        "newest_event_at": iso(found.newest),
+        "workers": [_crew(one) for one in seen.workers] if seen else None,
+        "findings": [
+            {
+                "rule": one.rule,
+                "unhealthy": one.unhealthy,
+                "message": one.message,
+                "command": one.command,
+            }
+            for one in findings
+        ],
+    }
+
+
+def _crew(one: Crew) -> Record:
+    heard_at = iso(one.heard_at)
+    return {"worker": one.worker, "jobs": one.jobs, "heard_at": heard_at, "silent": one.silent}
+
+
+def _show(found: Health, seen: Checkup | None, findings: tuple[Finding, ...]) -> None:
+    log = f", log {_bytes(found.wal)}" if found.wal else ""
+    facts = [
+        ("file", f"{found.path}: {_bytes(found.size)}{log}, {_bytes(found.free)} free"),
+        ("journal", f"{found.journal or 'unknown'}, SQLite {found.sqlite}"),
+        ("tables", _tables(found)),
+        ("clock", _newest(found, seen)),
+        ("workers", _workers(seen)),
+    ]
+    for name, fact in facts:
+        click.echo(f"{name:9} {clean(fact)}")
+    click.echo()
+    if seen is not None and seen.workers:
+        print_table(("WORKER", "JOBS", "HEARD OF"), (_heard(one, seen) for one in seen.workers))
+        click.echo()
+    out = console()
+    for one in findings:
+        mark = ("wrong", "bold red") if one.unhealthy else ("look ", "yellow")
+        out.print(Text.assemble(mark, "  ", clean(one.message)), soft_wrap=not out.is_terminal)
+        click.echo(f"       {one.command}")
+    if not findings:
+        click.echo("Nothing is wrong.")
+
+
+def _tables(found: Health) -> str:
+    if found.missing:
+        return f"{len(found.missing)} migrations were to come, and are applied by now"
+    return "of a newer version" if found.unknown else "up to date"
+
+
+def _newest(found: Health, seen: Checkup | None) -> str:
+    if found.newest is None or seen is None:
+        return "nothing has happened yet" if seen else "not looked at"
+    if found.newest > seen.now:
+        return f"behind the newest event by {span(found.newest - seen.now)}"
+    return f"the newest event is {span(seen.now - found.newest)} old"
+
+
+def _workers(seen: Checkup | None) -> str:
+    if seen is None:
+        return "not looked at"
+    if not seen.workers:
+        return "none holds a lease; one that is idle cannot be told from none"
+    return f"{len(seen.workers)} hold leases"
+
+
+def _heard(one: Crew, seen: Checkup) -> tuple[str, str, str]:
+    heard = "nobody knows" if one.heard_at is None else f"{span(seen.now - one.heard_at)} ago"
+    return one.worker, str(one.jobs), f"{heard}, its leases have run out" if one.silent else heard
+
+
+def _bytes(number: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"

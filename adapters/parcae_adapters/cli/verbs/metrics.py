@@ -1,0 +1,89 @@
+"""``parcae metrics``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from parcae.errors import Unavailable
+from parcae.values import Position
+from parcae_adapters.cli.options import Duration, option, verb
+from parcae_adapters.cli.output import clean, note, say, start_logging
+from parcae_adapters.cli.session import Session
+from parcae_adapters.facts import Take
+from parcae_adapters.logs import log_fact
+
+if TYPE_CHECKING:
+    from parcae_adapters.metrics import Metrics
+
+
+@verb("metrics", without=("json", "jsonl"))
+@option(
+    "--textfile",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Write them there again and again, for node_exporter: the name has to end with .prom.",
+)
+@option("--once", is_flag=True, help="With --textfile: write it once.")
+@option("--every", type=Duration(), default="15s", metavar="DURATION", help="How often.")
+@option(
+    "--after",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="POSITION",
+    help="Count only what comes after this position of the log.",
+)
+@option("--log", "logged", is_flag=True, help="Also log each event, as JSON, to standard error.")
+async def command(
+    session: Session,
+    textfile: Path | None,
+    once: bool,
+    every: timedelta,
+    after: int,
+    logged: bool,
+) -> None:
+    """Write metrics in Prometheus' format, counted from the log.
+
+    To standard output; with --textfile to a file, whole or not at all, until SIGTERM or Ctrl-C.
+    """
+    if once and textfile is None:
+        raise click.UsageError("--once goes with --textfile: without one it is written once.")
+    # The driver is loaded only where it is needed.
+    from parcae_adapters.metrics import Metrics
+
+    takers: tuple[Take, ...] = (log_fact,) if logged else ()
+    if logged:
+        start_logging("json")
+    async with session.engine() as engine:
+        metrics = Metrics(engine, Position(after))
+        if textfile is None:
+            await metrics.update(*takers)
+            click.echo(metrics.text(), nl=False)
+        elif once:
+            await metrics.update(*takers)
+            metrics.write(textfile)
+        else:
+            note(f"Writing {textfile} every {every.total_seconds():g} s, until SIGTERM or Ctrl-C.")
+            await _forever(metrics, textfile, every, takers)
+
+
+async def _forever(
+    metrics: Metrics, textfile: Path, every: timedelta, takers: tuple[Take, ...]
+) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    while not stopped.is_set():
+        try:
+            await metrics.update(*takers)
+            metrics.write(textfile)
+        except (Unavailable, OSError) as error:
+            say(f"{clean(str(error))}; repeating")
+        try:
+            await asyncio.wait_for(stopped.wait(), every.total_seconds())
+        except TimeoutError:
+            continue

@@ -1,0 +1,1 @@
+"""Limits under stress: many jobs of several actions, real processes, and some of them killed."""

@@ -1,0 +1,164 @@
+"""What an explanation needs is gathered from the store, and nothing that would contradict it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parcae import Context, Engine, Graph, Jobs, Reason, Rejected, RetryMode
+from parcae.explain_engine import ExplainEngine
+from parcae.freshness import Freshness
+from parcae.ports import Store
+from parcae.retention_engine import RetentionEngine
+from parcae.values import Error, JobId, WorkerId, minutes
+from parcae_adapters.clock import ManualClock
+from parcae_adapters.memory import MemoryStore
+from parcae_adapters.sqlite import SqliteStore
+from parcae_specs.story import at
+
+jobs = Jobs()
+
+
+@jobs.job("greet", queue="mail")
+def greet(ctx: Context, name: str) -> str:  # noqa: ARG001
+    return name
+
+
+Use = Callable[[Engine, ExplainEngine, ManualClock], Coroutine[Any, Any, None]]
+WORKER = WorkerId("bob")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def played(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Use], None]:
+    """Plays a scene in each store."""
+
+    def play(use: Use) -> None:
+        async def main() -> None:
+            clock = ManualClock(at(0))
+            store: Store
+            if request.param == "memory":
+                store = MemoryStore(clock=clock)
+            else:
+                store = SqliteStore(tmp_path / "jobs.db", clock=clock, durability="normal")
+            async with Engine(store) as engine:
+                await use(engine, ExplainEngine(store), clock)
+
+        asyncio.run(main())
+
+    return play
+
+
+async def claimed(engine: Engine, request: str = "1") -> tuple[JobId, Any]:
+    """A job that is at work."""
+    (granted,) = await engine.claim(WORKER, jobs.kinds, request=request)
+    await engine.start_phase(granted.job.id, granted.lease.token, "run")
+    return granted.job.id, granted.lease.token
+
+
+def test_given_a_full_queue_then_the_place_and_the_holder_are_told(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        await engine.limit("mail", 1)
+        ids = [(await engine.submit(greet(name))).job_id for name in "abc"]
+        holder, _ = await claimed(engine)
+        clock.set(at(5))
+        said = await explain.why(ids[2])
+        text = " ".join(said.waits)
+        assert "1 job of its line (queue mail) will start before it." in text
+        assert "1 of 1 slots of queue mail are held." in text
+        assert f"job {holder} (worker bob, for 5.0s)" in text
+        assert "1 living worker can run kind greet." in text
+
+    played(use)
+
+
+def test_given_a_chain_then_what_each_waits_for_is_followed(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:  # noqa: ARG001
+        graph = Graph()
+        one = graph.add(greet("a"))
+        two = graph.add(greet("b"), after=[one])
+        graph.add(greet("c"), after=[two])
+        handle = await engine.submit_graph(graph)
+        await claimed(engine)
+        first, second, third = handle.jobs
+        said = await explain.why(third)
+        assert said.waits[0].startswith(
+            f"It waits for job {second}, which is pending (fresh) and waits for job {first}, which "
+            "is running with worker bob (fresh)."
+        )
+        assert handle.group_id in said.waits[-1]
+        assert said.remedies[0].command == f"parcae why {second}"
+        callback = await engine.submit(greet("d"), after=[JobId(handle.group_id)])
+        waits = (await explain.why(callback.job_id)).waits[0]
+        assert f"It waits for {handle.group_id}, of which it is known: 3 of 3" in waits
+
+    played(use)
+
+
+def test_given_an_ended_job_then_who_took_it_up_and_a_hold_are_told(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:  # noqa: ARG001
+        job_id = (await engine.submit(greet("a"))).job_id
+        _, token = await claimed(engine)
+        error = Error(type="shop.Broke", message="4711", permanent=True)
+        await engine.fail(job_id, token, error)
+        await RetentionEngine(engine.store).hold(job_id)
+        assert "legal hold" in (await explain.why(job_id)).next
+        plain = await explain.why(job_id)
+        assert plain.diagnostics is None
+        said = (await explain.why(job_id, diagnostics=True)).diagnostics
+        assert said is not None
+        assert [one.error.message for one in said.errors] == ["4711"]
+        assert said.payload == '{"name": "<text of 1>"}'
+        retried = await engine.retry(job_id, RetryMode.RESUME)
+        assert f"Job {retried.job_id} has taken it up" in (await explain.why(job_id)).next
+
+    played(use)
+
+
+def test_given_a_silent_worker_then_it_is_not_counted_among_the_living(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        await engine.submit(greet("a"))
+        job_id, _ = await claimed(engine)
+        assert await explain.workers("greet", clock.now()) == frozenset({WORKER})
+        clock.set(at(31))
+        assert await explain.workers("greet", clock.now()) is None
+        said = await explain.why(job_id)
+        assert said.freshness.word is Freshness.STALE
+
+    played(use)
+
+
+def test_given_a_paused_queue_then_no_job_of_it_is_late_in_a_list(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        ids = [(await engine.submit(greet(name))).job_id for name in "ab"]
+        stored = [one for job_id in ids if (one := await engine.stored(job_id)) is not None]
+        clock.set(at(0) + minutes(9))
+        words = [one.word for one in await explain.freshness(stored, clock.now())]
+        assert words == [Freshness.LATE] * 2
+        await engine.pause("mail")
+        words = [one.word for one in await explain.freshness(stored, clock.now())]
+        assert words == [Freshness.FRESH] * 2
+
+    played(use)
+
+
+def test_given_no_such_job_then_that_is_said(played: Callable[[Use], None]) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:  # noqa: ARG001
+        with pytest.raises(Rejected) as refused:
+            await explain.why(JobId("none"))
+        assert refused.value.reason is Reason.NOT_FOUND
+
+    played(use)
