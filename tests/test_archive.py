@@ -203,6 +203,31 @@ def test_given_jobs_of_a_query_then_only_they_are_in_the_file(
     transfer(use)
 
 
+def test_given_an_import_that_was_interrupted_then_it_is_resumed(
+    transfer: Callable[..., Any],
+) -> None:
+    async def use(source: Engine, target: Engine, names: dict[str, Any]) -> None:
+        lines = await exported(source)
+        archive = ArchiveEngine(target.store)
+        plan = await archive.check(lambda: iter(lines))
+        with pytest.raises(Exception, match="cut off"):
+            await archive.restore(lambda: iter(lines[:4]), plan)
+        assert len(await target.store.log()) > 0
+        plan = await archive.check(lambda: iter(lines), resume=True)
+        assert len(plan.present) == 3
+        assert await archive.restore(lambda: iter(lines), plan) == len(lines) - 5
+        assert await everything(target) == await everything(source)
+        await run_until_idle(target, jobs)
+        plan = await archive.check(lambda: iter(lines), resume=True)
+        assert plan.present == set(plan.streams)
+        await source.annotate(names["taken"], "seen")
+        other = await exported(source)
+        with pytest.raises(Exception, match="is there already"):
+            await archive.check(lambda: iter(other), resume=True)
+
+    transfer(use)
+
+
 def spoiled(change: Callable[[list[Line]], None]) -> str:
     """What is said to a file that was changed; nothing of it is stored."""
 

@@ -395,3 +395,38 @@ def test_given_jobs_then_each_attempt_is_a_span_linked_to_its_submission() -> No
     undone = found["undo reserve"].parent
     assert undone is not None
     assert undone.span_id == context_of(job_id).span_id
+
+
+def test_given_a_worker_with_json_logs_then_every_line_is_json(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import logging\nfrom parcae import Context, Jobs\njobs = Jobs()\n"
+        "@jobs.job('greet')\n"
+        "def greet(ctx: Context) -> None:\n    logging.getLogger('shop').info('hello')\n"
+    )
+    database = tmp_path / "jobs.db"
+
+    async def submit() -> str:
+        async with Engine(SqliteStore(database)) as engine:
+            return (await engine.submit(greet())).job_id
+
+    job_id = asyncio.run(submit())
+    roots = os.pathsep.join(str(ROOT / root) for root in ("kernel", "adapters"))
+    arguments = ("worker", "shop:jobs", "--log-format", "json", "--db", str(database))
+    with subprocess.Popen(
+        [sys.executable, "-m", "parcae_adapters.cli", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": roots},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        try:
+            assert worker.stderr is not None
+            lines: list[dict[str, Any]] = []
+            while not lines or lines[-1]["message"] != "hello":
+                lines.append(json.loads(worker.stderr.readline()))
+            worker.terminate()
+            assert worker.wait(20) == 0
+        finally:
+            worker.kill()
+    assert (lines[-1]["job_id"], lines[-1]["attempt"], lines[-1]["token"]) == (job_id, 1, 1)
+    assert any("is ready" in str(line["message"]) for line in lines)

@@ -140,9 +140,9 @@ def test_given_limits_then_memory_and_processor_time_are_bounded() -> None:
         outcome = await (await engine.submit(handlers.greedy())).wait(SOON)
         assert outcome.error is not None
         assert outcome.error.type == "MemoryError"
-        outcome = await (await engine.submit(handlers.busy())).wait(SOON)
-        assert outcome.error is not None
-        assert "SIGXCPU" in outcome.error.message
+        ended = await (await engine.submit(handlers.busy())).wait(SOON)
+        assert ended.error is not None
+        assert "SIGXCPU" in ended.error.message
 
     run(scenario)
 

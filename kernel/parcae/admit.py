@@ -85,8 +85,7 @@ def admit(
     outcomes = ((one.parent, ledger.outcome(one.parent)) for one in spec.dependencies)
     settled = tuple((parent, outcome) for parent, outcome in outcomes if outcome is not None)
     command = c.Submit(spec=spec, settled=settled)
-    change = ledger.obey(fresh, command, a.Admitted(job_id=fresh))
-    return ledger.enter(change, keys=keys, blobs=((spec.payload, payload),))
+    return ledger.enter(ledger.obey(fresh, command, keys=keys, blobs=((spec.payload, payload),)))
 
 
 def fingerprint(spec: Spec) -> str:
@@ -221,8 +220,7 @@ def take_up(
     """Enter the admission of a job that takes up ``origin``, whose blobs it copies."""
     refs = [command.spec.payload, *(one.result for one in command.carried if one.result)]
     blobs = tuple((ref, ledger.view.blobs[origin, ref.name]) for ref in refs)
-    change = ledger.obey(fresh, command, a.Admitted(job_id=fresh))
-    return ledger.enter(change, keys=keys, blobs=blobs)
+    return ledger.enter(ledger.obey(fresh, command, keys=keys, blobs=blobs))
 
 
 def _to_undo_wholly(view: View, origin: Job) -> bool:

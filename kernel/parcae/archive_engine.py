@@ -22,7 +22,7 @@ from parcae.archive import (
     wake,
     written,
 )
-from parcae.change import Change, Key, KeyRow, Revision, View, stream_of
+from parcae.change import AnyEvent, Change, Key, KeyRow, Revision, View, stream_of
 from parcae.errors import Corrupt, Reason, Rejected
 from parcae.evolve import fold
 from parcae.groups import Group
@@ -44,10 +44,12 @@ class Plan:
     Attributes:
         streams: whose histories, in the order of the file.
         awaited: the jobs and groups that some job of the file waits for.
+        present: those that an interrupted restoration has stored already.
     """
 
     streams: tuple[StreamId, ...]
     awaited: frozenset[str]
+    present: frozenset[StreamId] = frozenset()
 
 
 class ArchiveEngine:
@@ -138,35 +140,42 @@ class ArchiveEngine:
         lease = job.lease
         return Liveness(token=lease.token, expires_at=lease.expires_at, renewed_at=lease.since)
 
-    async def check(self, lines: Lines) -> Plan:
+    async def check(self, lines: Lines, *, resume: bool = False) -> Plan:
         """Refold all of a file, and see whether it can be restored here; nothing is written.
+
+        Args:
+            lines: of the file.
+            resume: pass over what was restored from this file before, and may have gone on since.
 
         Raises:
             Corrupt: a line is damaged, a history does not fold, or the end is missing.
             Rejected: something of it is there already, or what it waits for is nowhere.
         """
-        streams: dict[StreamId, None] = {}
+        streams: dict[StreamId, bool] = {}
         awaited: dict[str, StreamId] = {}
         for one in histories(lines()):
             found = refolded(one)
             if one.stream in streams:
                 raise Corrupt(f"{one.stream} is in the file twice")
-            if await self._is_there(one.stream):
+            there = await self._events(one.stream)
+            known = tuple(event for event, _ in zip(there, one.events, strict=False))
+            if there and not (resume and known == one.events):
                 message = f"{one.stream} is there already: what is there is never overwritten"
                 raise Rejected(Reason.DUPLICATE_ID, message, command="import")
-            streams[one.stream] = None
+            streams[one.stream] = bool(there)
             awaited |= dict.fromkeys(awaits(found), one.stream)
         for parent, child in awaited.items():
-            if StreamId(parent) not in streams and not await self._is_there(StreamId(parent)):
+            if StreamId(parent) not in streams and not await self._events(StreamId(parent)):
                 message = f"{child} needs {parent}, which is neither in the file nor here"
                 raise Rejected(Reason.UNKNOWN_DEPENDENCY, message, command="import")
-        return Plan(streams=tuple(streams), awaited=frozenset(awaited))
+        present = frozenset(stream for stream, there in streams.items() if there)
+        return Plan(streams=tuple(streams), awaited=frozenset(awaited), present=present)
 
-    async def _is_there(self, stream: StreamId) -> bool:
+    async def _events(self, stream: StreamId) -> tuple[AnyEvent, ...]:
+        """What is there of a stream; of a deleted job too something is left."""
         if "/" in stream:
-            return bool(await self.store.record(stream))
-        # Of a deleted job something is left: its name is not given again.
-        return bool(await self.store.history(JobId(stream)))
+            return tuple(one.event for one in await self.store.record(stream))
+        return tuple(one.event for one in await self.store.history(JobId(stream)))
 
     async def restore(self, lines: Lines, plan: Plan) -> int:
         """Store what was checked, each history whole or not at all; how many were.
@@ -176,8 +185,9 @@ class ArchiveEngine:
         """
         count = 0
         for one in histories(lines()):
-            await self._restore(one, plan)
-            count += 1
+            if one.stream not in plan.present:
+                await self._restore(one, plan)
+                count += 1
         for stream in plan.streams:
             if stream.startswith("group/"):
                 await self._wake(GroupId(stream))

@@ -104,8 +104,6 @@ def submit_group(
         admit(ledger, ids[index], spec, member.payload, keys if index == 0 else ())
     ledger.group_events(name, events)
     if plan.callback is not None:
-        # Where all members end at their admission, so has the group before its callback comes.
-        ledger.settle()
         _call_back(ledger, plan.callback, name)
     return ledger.settle(), GroupAdmitted(group_id=name, jobs=ids)
 
@@ -130,6 +128,8 @@ def _member(member: Member, index: int, group: GroupId, ids: tuple[JobId, ...], 
 
 def _call_back(ledger: Ledger, callback: Member, group: GroupId) -> None:
     view = ledger.view
+    # Where all members have ended at their admission, so has the group: it ends but once.
+    ledger.settle()
     always = Dependency(parent=JobId(group), policy=DependencyPolicy.PROCEED)
     spec = replace(callback.spec, dependencies=(always,), seed=mix("seed", "callback", view.seed))
     fresh = job_id(view.now, mix("callback", view.seed))

@@ -13,17 +13,17 @@ from attrs import frozen
 
 from parcae import answers as a
 from parcae import commands as c
-from parcae import events as e
 from parcae.admission import Room, choose, due, offer
+from parcae.answering import cancel_answer
 from parcae.change import Change, Revision, View
 from parcae.effects import Offer
 from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
 from parcae.holds import held
 from parcae.ledger import Ledger, unchanged
 from parcae.saga import remember, resume
-from parcae.state import Compensating, Ended, Job, Running, Stored
+from parcae.state import Job, Stored
 from parcae.timing import look_again_at, stale_at
-from parcae.values import Blob, Cause, JobId, Status
+from parcae.values import JobId
 
 
 def handle(view: View, job: JobId, command: c.Command, data: bytes | None = None) -> Change:
@@ -84,65 +84,8 @@ def _refuse_if_needed(view: View, job: JobId) -> None:
 def _obeyed(ledger: Ledger, job: JobId, command: c.Command, data: bytes | None) -> Change:
     stored = ledger.find(job)
     if isinstance(command, c.Cancel) and stored is not None and stored.job.status.is_terminal:
-        return unchanged(stored, _cancel_answer(stored.job, a.CancelOutcome.ALREADY_ENDED))
-    change = ledger.obey(job, command)
-    blobs = tuple(_blobs(change.events, data))
-    return replace(change, blobs=blobs, answer=_answer(stored, command, change))
-
-
-def _blobs(events: Iterable[e.Event], data: bytes | None) -> Iterable[tuple[Blob, bytes]]:
-    for event in events:
-        result = getattr(event, "result", None)
-        if result is not None and data is not None:
-            yield result, data
-
-
-def _answer(stored: Stored | None, command: c.Command, change: Change) -> a.Answer:
-    job, events, liveness, job_id = change.job, change.events, change.liveness, change.job_id
-    if job is None:
-        return a.Deletion(job_id=job_id)
-    if isinstance(command, c.Submit):
-        return a.Admitted(job_id=job_id)
-    if isinstance(command, c.Claim):
-        assert job.lease is not None
-        assert liveness is not None
-        return a.Granted(job=job, lease=job.lease, expires_at=liveness.expires_at)
-    if isinstance(command, c.Renew):
-        assert liveness is not None
-        cancelled = isinstance(job.state, Running) and job.state.cancel is not None
-        return a.Renewed(expires_at=liveness.expires_at, cancel_requested=cancelled)
-    if isinstance(command, c.Cancel):
-        return _cancel_answer(job, _cancel_outcome(job))
-    if isinstance(command, c.Reconcile):
-        assert stored is not None
-        return a.Reconciled(
-            job_id=job_id, before=stored.job.status, after=job.status, cause=_cause(job, events)
-        )
-    if events and isinstance(events[-1], e.LateResultRecorded):
-        message = f"token {events[-1].token} is not current; its late result is kept as evidence"
-        return LeaseLost(Reason.STALE_TOKEN, message)
-    return change.answer
-
-
-def _cause(job: Job, events: Sequence[e.Event]) -> Cause | None:
-    if isinstance(job.state, Ended | Compensating) and job.state.cause is not None:
-        return job.state.cause
-    return next((c for event in reversed(events) if (c := getattr(event, "cause", None))), None)
-
-
-def _cancel_outcome(job: Job) -> a.CancelOutcome:
-    if isinstance(job.state, Running):
-        return a.CancelOutcome.CANCELLING
-    if isinstance(job.state, Compensating):
-        return a.CancelOutcome.COMPENSATING
-    ended_so = job.status is Status.CANCELLED
-    return a.CancelOutcome.CANCELLED if ended_so else a.CancelOutcome.ALREADY_ENDED
-
-
-def _cancel_answer(job: Job, outcome: a.CancelOutcome) -> a.CancelAnswer:
-    state = job.state
-    cause = state.cause if isinstance(state, Ended | Compensating) else None
-    return a.CancelAnswer(job_id=job.id, outcome=outcome, status=job.status, cause=cause)
+        return unchanged(stored, cancel_answer(stored.job, a.CancelOutcome.ALREADY_ENDED))
+    return ledger.obey(job, command, data)
 
 
 def claim(
@@ -163,8 +106,8 @@ def claim(
     ledger, room = Ledger(view), Room(view.now, view.queues, view.held, view.keys)
     offered = tuple(_offered(view, kinds, queues))
     for name, found in choose(offered, room, view.queues, limit):
-        change = _obeyed(ledger, name, command, None)
-        ledger.enter(change, keys=room.spent(found.lane, name) if not found.undo else ())
+        keys = () if found.undo else room.spent(found.lane, name)
+        ledger.enter(ledger.obey(name, command, keys=keys))
     return tuple(one for one in ledger.changes if isinstance(one, Change))
 
 

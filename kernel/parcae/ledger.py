@@ -13,12 +13,14 @@ from attrs import evolve as replace
 
 from parcae import answers as a
 from parcae import commands as c
+from parcae.answering import answer, reported
 from parcae.change import Change, KeyRow, Revision, View
-from parcae.decide import decide
+from parcae.decide import Decision, decide
 from parcae.effects import Announce, Effect
 from parcae.errors import Reason, Rejected
 from parcae.groups import Group, GroupEvent, due_at, member_ended
 from parcae.groups import evolve as evolve_group
+from parcae.queues import Queue
 from parcae.saga import react, remember, resume
 from parcae.state import Job, Pending, Stored
 from parcae.timing import look_again_at
@@ -46,8 +48,23 @@ class Ledger:
         """A group as the changes so far leave it."""
         return self._groups.get(group_id)
 
-    def obey(self, job_id: JobId, command: c.Command, answer: a.Answer | None = None) -> Change:
+    def obey(
+        self,
+        job_id: JobId,
+        command: c.Command,
+        data: bytes | None = None,
+        *,
+        keys: tuple[KeyRow, ...] = (),
+        blobs: tuple[tuple[Blob, bytes], ...] = (),
+    ) -> Change:
         """What ``command`` makes of one job, without what that owes to others; not yet entered.
+
+        Args:
+            job_id: the job.
+            command: what is asked.
+            data: the bytes of the result that the command reports.
+            keys: rows to write with it.
+            blobs: bytes to keep with it.
 
         Raises:
             Rejected: the command is not lawful.
@@ -58,37 +75,35 @@ class Ledger:
         spec = command.spec if isinstance(command, c.Submit) else stored and stored.job.spec
         queue = self.view.queues.get(spec.lane.queue) if spec else None
         decision = decide(job_id, stored, command, self.view.now, self.place, queue)
-        before, after = stored.job if stored else None, decision.job
         kept = stored.liveness if stored else None
-        effects: tuple[Effect, ...] = ()
-        if after is not None:
-            effects = resume(Stored(job=after, liveness=decision.liveness), queue)
-            again = look_again_at(after, queue, self.view.now)
-            effects = effects if again is None else remember(effects, again)
-            effects = (*effects, *react(before, after, decision.events))
-        status = decision.status or Status.PENDING
         return Change(
             job_id=job_id,
-            before=before.version if before else Version(0),
+            before=stored.job.version if stored else Version(0),
             events=decision.events,
-            job=after,
+            job=decision.job,
             liveness=decision.liveness,
-            effects=effects,
-            answer=answer or a.Accepted(job_id=job_id, status=status),
+            blobs=(*blobs, *reported(decision.events, data)),
+            keys=keys,
+            effects=self._effects(stored, decision, queue),
+            answer=answer(job_id, stored, command, decision),
             idle=not decision.events and decision.liveness == kept,
         )
 
-    def enter(
-        self,
-        change: Change,
-        *,
-        keys: tuple[KeyRow, ...] = (),
-        blobs: tuple[tuple[Blob, bytes], ...] = (),
-    ) -> Change:
+    def _effects(
+        self, stored: Stored | None, decision: Decision, queue: Queue | None
+    ) -> tuple[Effect, ...]:
+        after = decision.job
+        if after is None:
+            return ()
+        effects = resume(Stored(job=after, liveness=decision.liveness), queue)
+        if queue is not None:
+            again = look_again_at(after, queue, self.view.now)
+            effects = effects if again is None else remember(effects, again)
+        return (*effects, *react(stored.job if stored else None, after, decision.events))
+
+    def enter(self, change: Change) -> Change:
         """Take ``change`` for decided."""
         job_id, job = change.job_id, change.job
-        if keys or blobs:
-            change = replace(change, keys=(*change.keys, *keys), blobs=(*change.blobs, *blobs))
         if job is None:
             self._jobs.pop(job_id, None)
         else:

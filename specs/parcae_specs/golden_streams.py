@@ -152,6 +152,13 @@ def kept() -> Mapping[str, Kept]:
             q.RateSet(at=AT, rate=RATE, key=""),
         ),
         "a-paused-queue": _queue(q.QueuePaused(at=AT)),
+        **_groups(),
+        **_schedules(),
+    }
+
+
+def _groups() -> Mapping[str, Kept]:
+    return {
         "a-group-of-none": _group(
             g.GroupOpened(at=AT, seed=0, size=0), g.GroupEnded(at=AT, outcome=Status.COMPLETED)
         ),
@@ -169,6 +176,11 @@ def kept() -> Mapping[str, Kept]:
             g.UndoSurveyed(at=LATER, cursor=0),
             g.GroupEnded(at=LATER, outcome=Status.COMPENSATED),
         ),
+    }
+
+
+def _schedules() -> Mapping[str, Kept]:
+    return {
         "a-schedule": _schedule(
             SET, d.ScheduleFired(at=LATER, ticks=(AT,), jobs=(MEMBER,), next_at=at(99), skipped=1)
         ),

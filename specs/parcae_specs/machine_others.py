@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from attrs import evolve as replace
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from parcae import admit
+from parcae import commands as c
 from parcae.admit import Idempotency, unique_key
 from parcae.change import Change, Key, Revision, View
 from parcae.grouping import Edge, Member, Plan, advance, cancel_group, submit_group
@@ -25,7 +27,7 @@ from parcae.schedules import (
 )
 from parcae.schedules import Plan as SchedulePlan
 from parcae.spec import PhaseSpec, Spec, Unique
-from parcae.state import Pending, Stored
+from parcae.state import Pending, Running, Stored
 from parcae.ticking import fire, set_schedule
 from parcae.values import Error, GroupId, Status, blob, seconds
 from parcae_specs.drive import needs
@@ -135,17 +137,26 @@ class Others(Workers):
         if how == "cancel":
             self.cancel_group(0)
         elif how == "fail":
-            self.report(0, 1, "fail", Error(type="Fatal", permanent=True))
+            self._fail(first)
         for _ in range(then):
             self.go_on_by_themselves(2)
             self._work(first, 1)
 
     def _work(self, first: int, steps: int) -> None:
         for _ in range(steps):
-            ours = (self.stored(job) for job in self.jobs[first:])
-            ready = [one for one in ours if one is not None and _ready(one)]
-            if ready:
-                self.step(ready[0], 1, PAYLOAD)
+            for stored in self._ready(first)[:1]:
+                self.step(stored, 1, PAYLOAD)
+
+    def _fail(self, first: int) -> None:
+        running = (one for one in self._ready(first) if isinstance(one.job.state, Running))
+        for stored in islice(running, 1):
+            error = Error(type="Fatal", permanent=True)
+            self.command(stored.job.id, c.Fail(token=stored.job.token, error=error))
+
+    def _ready(self, first: int) -> list[Stored]:
+        """Those of the jobs from there on who wait for nobody and have not ended."""
+        ours = (self.stored(job) for job in self.jobs[first:])
+        return [one for one in ours if one is not None and _ready(one)]
 
     @rule(pick=st.integers(0, 9))
     def cancel_group(self, pick: int) -> None:

@@ -56,16 +56,17 @@ def picture(
         now: where the axis ends, unless the job has ended.
         out: what it is drawn on: without colours it is plain ASCII.
     """
-    found, track = [], Track()
-    for after, fact in projected(job_id, (one.event for one in history)):
-        track, found = after, [*found, *fact.intervals]
+    found: list[Interval] = []
+    track = Track()
+    for track, fact in projected(job_id, (one.event for one in history)):  # noqa: B007
+        found += fact.intervals
     found += _open(track, now)
     if not found:
         return []
     found.sort(key=lambda one: (one.began, list(Span).index(one.span)))
     shown, begin = found[-MOST:], found[-MOST:][0].began
     plain = not out.is_terminal or bool(os.environ.get("NO_COLOR"))
-    room = (out.width if out.is_terminal else 100) - NAMES - 24
+    room = (out.width if out.is_terminal else 120) - NAMES - 24
     axis = _Axis(begin, max(one.ended for one in shown), max(NARROWEST, min(room, WIDEST)), plain)
     left_out = len(found) - len(shown)
     head = f"{begin:%Y-%m-%d %H:%M:%S} UTC" + f", without the first {left_out}" * bool(left_out)

@@ -201,9 +201,9 @@ def section(found: Mapping[Backlog, Mapping[str, Costs]], short: int, long: int)
     )
     return f"""## Claims before a long backlog
 
-The processor time of one claim with {long:,} waiting jobs, as a multiple of that with {short:,}, all but a
-few of which cannot start; both stores in turns, without the disk, which would hide the difference.
-Lowest and highest: of ten parts of the run. Repeat it with
+The processor time of one claim with {long:,} waiting jobs, as a multiple of that with {short:,}, all
+but a few of which cannot start; both stores in turns, without the disk, which would hide the
+difference. Lowest and highest: of ten parts of the run. Repeat it with
 `python -m parcae_specs.bench.claims`.
 
 | the many wait | claim on | median | lowest | highest | wanted |

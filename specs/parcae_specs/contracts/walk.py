@@ -27,7 +27,7 @@ class Walk(Contract):
 
     interleavings: ClassVar[int] = 400
     """How many orders of two operations are tried."""
-    examples: ClassVar[int] = 60
+    examples: ClassVar[int] = 100
     """How many runs the state machine makes."""
 
     @promise("Store 1", "Store 5", "Store 6", "S5", "S18", needs=[Capability.CLOCK], long=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -101,12 +102,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="parcae-diamond-") as folder:
         store = SqliteStore(Path(folder, "jobs.db"), durability="normal")
         found = asyncio.run(diamond(store, given.size))
-    print(
+    sys.stdout.write(
         f"{found.size} jobs: admitted in {found.submitting:.1f} s, worked off in "
-        f"{found.working:.1f} s, {found.status}",
-        *found.findings,
-        sep="\n",
+        f"{found.working:.1f} s, {found.status}\n"
     )
+    sys.stdout.writelines(f"{one}\n" for one in found.findings)
     return 0 if found.status is Status.COMPLETED and not found.findings else 1
 
 

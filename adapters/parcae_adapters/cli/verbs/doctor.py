@@ -114,6 +114,7 @@ def _document(
             "wal_bytes": found.wal,
             "free_bytes": found.free,
             "journal": found.journal,
+            "durability": "full",
             "sqlite": found.sqlite,
             "migrated": list(found.missing),
             "arrived": found.arrived,
@@ -143,6 +144,7 @@ def _show(found: Health, seen: Checkup | None, findings: tuple[Finding, ...]) ->
     facts = [
         ("file", f"{found.path}: {_bytes(found.size)}{log}, {_bytes(found.free)} free"),
         ("journal", f"{found.journal or 'unknown'}, SQLite {found.sqlite}"),
+        ("durable", "what workers of this command line answer survives a power loss (full)"),
         ("tables", _tables(found)),
         ("clock", _newest(found, seen)),
         ("workers", _workers(seen)),

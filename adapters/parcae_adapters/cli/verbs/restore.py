@@ -19,7 +19,10 @@ from parcae_adapters.cli.session import Form, Session
 @verb("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @option("--dry-run", is_flag=True, help="Only check the file, and whether it fits.")
-async def command(session: Session, file: Path, dry_run: bool) -> None:
+@option(
+    "--resume", is_flag=True, help="Pass over what an interrupted import of this file has stored."
+)
+async def command(session: Session, file: Path, dry_run: bool, resume: bool) -> None:
     """Restore the histories of FILE, which export has written.
 
     All of them are folded again before anything is written. What is there already is refused, and
@@ -33,8 +36,9 @@ async def command(session: Session, file: Path, dry_run: bool) -> None:
 
     async with session.engine(create=True) as engine:
         archive = ArchiveEngine(engine.store)
-        plan = await archive.check(lines)
-        count = len(plan.streams) if dry_run else await archive.restore(lines, plan)
+        plan = await archive.check(lines, resume=resume)
+        left = len(plan.streams) - len(plan.present)
+        count = left if dry_run else await archive.restore(lines, plan)
     if session.json:
         write_json({"dry_run": dry_run, "histories": count}, line=session.form is Form.JSONL)
     else:
