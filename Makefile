@@ -53,12 +53,15 @@ explore: dev ## Walk every state, for an hour; crash, simulate and compare as lo
 
 soak: dev ## Kill and freeze workers at random, many times
 	$(BIN)/python -m parcae_specs.soak $(ARGS)
+	$(BIN)/python -m parcae_specs.soak.lanes
+	$(BIN)/python -m parcae_specs.soak.diamond
 
 mutation: dev ## Change the kernel in small ways, and see that the tests find out
 	$(BIN)/python -m parcae_specs.mutation $(ARGS)
 
 bench: dev ## Measure
 	$(BIN)/python -m parcae_specs.bench $(ARGS)
+	$(BIN)/python -m parcae_specs.bench.claims --write docs/benchmarks.md
 
 lock: dev ## Write the lock anew; ARGS=--upgrade moves every version
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.txt

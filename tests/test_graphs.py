@@ -24,6 +24,7 @@ from parcae import (
     Reason,
     Rejected,
     Retry,
+    RetryMode,
     Status,
     fsck,
     minutes,
@@ -303,6 +304,37 @@ def test_given_a_key_then_the_same_batch_is_admitted_once_and_another_is_refused
         with pytest.raises(Rejected) as refused:
             await engine.submit_many(requests[:1], idempotency_key="k")
         assert refused.value.reason is Reason.KEY_REUSED
+
+    play(scenario)
+
+
+def test_given_a_key_then_the_same_batch_with_another_callback_is_refused(play: Play) -> None:
+    """S17: answered as if it were the same, the callback would never run, and nobody would know."""
+
+    async def scenario(engine: Engine, stage: Stage) -> None:
+        asked, told = [stage.plain("a")], stage.plain("told")
+        first = await engine.submit_many(asked, callback=told, idempotency_key="k")
+        again = await engine.submit_many(asked, callback=told, idempotency_key="k")
+        assert again.group_id == first.group_id
+        for other in (None, stage.plain("another")):
+            with pytest.raises(Rejected) as refused:
+                await engine.submit_many(asked, callback=other, idempotency_key="k")
+            assert refused.value.reason is Reason.KEY_REUSED
+
+    play(scenario)
+
+
+def test_given_a_retry_then_it_finds_what_its_origin_waited_for(play: Play) -> None:
+    async def scenario(engine: Engine, stage: Stage) -> None:
+        parent = await engine.submit(stage.plain("four"))
+        child = await engine.submit(stage.sum([parent.job_id]), after=[parent.job_id])
+        await stage.run(engine)
+        assert (await child.wait()).result == 4
+        handle = child
+        for _ in range(2):
+            handle = await engine.retry(handle.job_id, RetryMode.FROM_START)
+            await stage.run(engine)
+            assert (await handle.wait()).result == 4
 
     play(scenario)
 

@@ -146,6 +146,31 @@ def test_given_replace_when_others_wait_for_the_job_then_it_stands(play: Play) -
     play(scenario)
 
 
+def test_given_replace_when_the_new_one_waits_for_the_old_one_then_that_stands(play: Play) -> None:
+    """L2: its end would be told to nobody."""
+
+    async def scenario(engine: Engine, _: ManualClock) -> None:
+        latest = Unique(name="latest", replace=True)
+        first = await engine.submit(sync("a"), unique=latest)
+        second = await engine.submit(sync("b"), unique=latest, after=[first.job_id])
+        assert second.admitted.duplicate
+        assert second.job_id == first.job_id
+        await run_until_idle(engine, jobs)
+        assert (await first.wait()).completed
+
+    play(scenario)
+
+
+def test_given_debounce_when_asked_for_later_then_not_before_means_not_before(play: Play) -> None:
+    async def scenario(engine: Engine, clock: ManualClock) -> None:
+        calm = Unique(name="save", replace=True, delay=seconds(10), at_most=seconds(25))
+        later = clock.now() + minutes(10)
+        handle = await engine.submit(sync("later"), unique=calm, run_at=later)
+        assert (await engine.show(handle.job_id)).spec.run_at == later
+
+    play(scenario)
+
+
 def test_given_debounce_then_it_runs_once_after_the_last_but_not_later_than_promised(
     play: Play,
 ) -> None:

@@ -133,7 +133,9 @@ def _standing(view: View, row: KeyRow, spec: Spec) -> Change | None:
     """The answer that names the job that stands; ``None``: it is to be replaced."""
     assert spec.unique is not None
     stored = view.jobs.get(row.job_id)
-    awaited = view.dependents.get(row.job_id) or row.job_id in view.partial
+    # Nor may the new job itself wait for it: its end would be told to nobody.
+    wanted = any(one.parent == row.job_id for one in spec.dependencies)
+    awaited = wanted or view.dependents.get(row.job_id) or row.job_id in view.partial
     if spec.unique.replace and stored is not None and _waits(stored.job) and not awaited:
         return None
     answer = a.Admitted(job_id=row.job_id, duplicate=True, deleted=stored is None)
@@ -154,10 +156,10 @@ def _debounced(spec: Spec, now: Instant) -> Spec:
     unique = replace(unique, since=unique.since or now)
     if unique.delay is None:
         return replace(spec, unique=unique)
-    run_at = max(now + unique.delay, spec.run_at or now)
+    run_at = now + unique.delay
     if unique.at_most is not None and unique.since is not None:
         run_at = max(min(run_at, unique.since + unique.at_most), now)
-    return replace(spec, unique=unique, run_at=run_at)
+    return replace(spec, unique=unique, run_at=max(run_at, spec.run_at or now))
 
 
 def _claimed(spec: Spec, fresh: JobId, now: Instant) -> KeyRow:

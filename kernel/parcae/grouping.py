@@ -8,7 +8,7 @@ from attrs import evolve as replace
 from attrs import frozen
 
 from parcae import commands as c
-from parcae.admit import Idempotency, admit, carry_key, take_up
+from parcae.admit import Idempotency, admit, carry_key, fingerprint, take_up
 from parcae.answers import GroupAdmitted
 from parcae.change import Change, KeyRow, Revision, View
 from parcae.errors import Reason, Rejected
@@ -137,11 +137,9 @@ def _call_back(ledger: Ledger, callback: Member, group: GroupId) -> None:
 
 
 def _body(plan: Plan) -> str:
-    parts = (
-        (one.spec.kind, one.spec.payload.digest, one.spec.lane.queue, one.spec.lane.key, one.after)
-        for one in plan.members
-    )
-    return f"{mix('group', plan.compensate, *parts):032x}"
+    asked = plan.members if plan.callback is None else (*plan.members, plan.callback)
+    parts = ((fingerprint(one.spec), one.after) for one in asked)
+    return f"{mix('group', plan.compensate, plan.callback is None, *parts):032x}"
 
 
 def _known(view: View, idempotency: Idempotency | None, body: str) -> GroupAdmitted | None:

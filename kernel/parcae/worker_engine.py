@@ -176,10 +176,17 @@ class WorkerEngine:
     async def parents(self, job: Job) -> Mapping[str, bytes]:
         """The results of the completed jobs that ``job`` has waited for, by name and by id.
 
-        At most ``MAX_PARENTS`` of them: what is more a handler reads for itself.
+        At most ``MAX_PARENTS`` of them: what is more a handler reads for itself. A job that takes
+        up another waits for nobody: it finds what that one has waited for, as long as it is there.
         """
         found: dict[str, bytes] = {}
-        for one in job.spec.dependencies[:MAX_PARENTS]:
+        spec = job.spec
+        while spec.origin is not None:
+            origin = await self.store.fetch(spec.origin.job_id)
+            if origin is None:
+                break
+            spec = origin.job.spec
+        for one in spec.dependencies[:MAX_PARENTS]:
             stored = await self.store.fetch(one.parent)
             if stored is None or stored.job.status is not Status.COMPLETED:
                 continue

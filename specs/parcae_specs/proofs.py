@@ -19,6 +19,7 @@ GUARANTEES: Mapping[str, str] = {
     "S3": "one holder: at most one lease is current; tokens of a job strictly increase",
     "S4": "fencing: no command with a stale token changes anything but evidence",
     "S5": "fold: stored state = fold of stored events, at every commit",
+    "S6": "slots: nothing starts while those held reach the limit; held exactly under a lease",
     "S7": "FIFO: within lane and priority no job starts before an earlier one that was due",
     "S8": "dependencies: no job starts before all it depends on allow it",
     "S9": "cancel: at most one; after a request no phase starts, nothing is retried or released",
@@ -42,6 +43,7 @@ GUARANTEES: Mapping[str, str] = {
     "S29": "no overlap with a handler that may be alive, unless forced",
     "S30": "when somebody looks does not matter",
     "L1": "every admitted job ends",
+    "L2": "no slot is lost: waiting jobs of a queue below its limit start",
     "L3": "stale work settles within lease + one reconcile interval",
     "L5": "compensation ends in compensated or quarantined",
     "L6": "drain ends within its limit, whatever handlers do",
@@ -51,10 +53,8 @@ GUARANTEES: Mapping[str, str] = {
 """What holds today, by id."""
 
 LATER: Mapping[str, str] = {
-    "S6": "slots, with concurrency limits",
     "S14": "owed deliveries, with webhooks",
     "S15": "deliveries, with webhooks",
-    "L2": "no slot is lost, with concurrency limits",
     "L4": "deliveries end, with webhooks",
 }
 """What comes with features that are not there yet."""

@@ -113,7 +113,7 @@ class Execution:
         )
         names = (PAYLOAD, *(result_name(name) for name in done))
         self._blobs.update(await self._insist(lambda: self._engine.blobs(self.job_id, names)))
-        if self.job.spec.dependencies:
+        if self.job.spec.dependencies or self.job.spec.origin is not None:
             self._parents = await self._insist(lambda: self._engine.parents(self.job))
 
     async def _run_all(self) -> None:

@@ -201,8 +201,8 @@ def section(found: Mapping[Backlog, Mapping[str, Costs]], short: int, long: int)
     )
     return f"""## Claims before a long backlog
 
-The processor time of one claim with {long:,} waiting jobs, as a multiple of that with {short:,}, all
-but a few of which cannot start; both stores in turns, without the disk, which would hide the
+The processor time of one claim with {long:,} waiting jobs, as a multiple of that with {short:,},
+all but a few of which cannot start; both stores in turns, without the disk, which would hide the
 difference. Lowest and highest: of ten parts of the run. Repeat it with
 `python -m parcae_specs.bench.claims`.
 

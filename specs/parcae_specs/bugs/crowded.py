@@ -131,7 +131,7 @@ CROWD_GUARDS: tuple[Bug, ...] = (
         "a start is not remembered by the rate that it spends",
         "S6",
         STARTS,
-        ("handle:claim", "keys=room.spent(found.lane, name) if not found.undo else ()", "keys=()"),
+        ("handle:claim", "() if found.undo else room.spent(found.lane, name)", "()"),
     ),
     _bug(
         "a lane is served from its end",

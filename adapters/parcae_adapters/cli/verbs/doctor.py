@@ -41,11 +41,9 @@ async def command(session: Session) -> Exit:
     # The driver is loaded only where it is needed.
     from parcae_adapters.sqlite.health import health
 
-    found = health(session.db)
-    broken = tuple(_unreadable(found))
-    seen: Checkup | None = None
-    findings = broken
-    if not broken:
+    found, seen = health(session.db), None
+    findings = tuple(_unreadable(found))
+    if not findings:
         try:
             async with session.engine() as engine:
                 seen = await checkup(engine.store)

@@ -61,20 +61,20 @@ async def command(
         start_logging("json")
     async with session.engine() as engine:
         metrics = Metrics(engine, Position(after))
-        if textfile is None:
-            await metrics.update(*takers)
-            click.echo(metrics.text(), nl=False)
-        elif once:
-            await metrics.update(*takers)
-            metrics.write(textfile)
-        else:
-            note(f"Writing {textfile} every {every.total_seconds():g} s, until SIGTERM or Ctrl-C.")
+        if textfile is not None and not once:
             await _forever(metrics, textfile, every, takers)
+            return
+        await metrics.update(*takers)
+        if textfile is None:
+            click.echo(metrics.text(), nl=False)
+        else:
+            metrics.write(textfile)
 
 
 async def _forever(
     metrics: Metrics, textfile: Path, every: timedelta, takers: tuple[Take, ...]
 ) -> None:
+    note(f"Writing {textfile} every {every.total_seconds():g} s, until SIGTERM or Ctrl-C.")
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     while not stopped.is_set():

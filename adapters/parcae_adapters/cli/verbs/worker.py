@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -41,13 +41,12 @@ from parcae_adapters.cli.targets import Target
 @click.pass_obj
 def command(
     session: Session,
+    /,
     jobs: Jobs,
-    concurrency: int,
     queue: tuple[str, ...],
-    drain: timedelta | None,
-    name: str | None,
     log_format: str,
     stop_on_eof: bool,
+    **options: Any,
 ) -> None:
     """Run jobs until told to stop.
 
@@ -66,11 +65,9 @@ def command(
         run_worker(
             lambda: SqliteStore(session.db),
             jobs,
-            concurrency=concurrency,
             queues=queue or None,
-            drain=drain,
-            name=name,
             calendar=calendar(),
+            **options,
         )
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
