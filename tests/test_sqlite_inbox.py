@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from parcae import Context, Engine, Jobs
+from parcae import Cause, Context, Engine, Jobs
 from parcae import commands as c
 from parcae.errors import Reason, Rejected
 from parcae.ports import Named, Query
 from parcae.spec import Unique
+from parcae.state import Ended
 from parcae.values import MAX_BLOB, JobId, Status, seconds
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.sqlite import SqliteStore, Unusable, submit_within
@@ -233,6 +234,34 @@ def test_more_than_one_transaction_admits_are_found_by_name_at_once(
         assert await driver.store.audit() == ()
 
     on(SqliteStore(path), scenario)
+
+
+def test_a_deadline_that_nothing_could_meet_is_refused(host: sqlite3.Connection) -> None:
+    clock = ManualClock()
+    for later in (seconds(0), seconds(60)):
+        now = clock.now()
+        with pytest.raises(Rejected, match="expected a deadline later than its start") as refused:
+            submit_within(host, mail(), run_at=now + later, deadline=now + later, clock=clock)
+        assert refused.value.reason is Reason.BAD_INPUT
+
+
+def test_a_deadline_that_passes_in_the_inbox_ends_the_job_and_does_not_lose_it(
+    path: Path, host: sqlite3.Connection
+) -> None:
+    """S2, L2: the host was promised a job that ends, and a name to ask for it."""
+    clock = ManualClock()
+    name = submit_within(host, mail(), deadline=clock.now() + seconds(60), clock=clock)
+    host.commit()
+    clock.advance(seconds(61))
+
+    async def scenario(driver: Driver) -> None:
+        await driver.reconcile()
+        job = await Engine(driver.store).show(name)
+        assert isinstance(job.state, Ended)
+        assert (job.state.status, job.state.cause) == (Status.FAILED, Cause.DEADLINE)
+        assert await driver.store.audit() == ()
+
+    on(SqliteStore(path, clock=clock), scenario)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def admit(
     spec: Spec,
     payload: bytes,
     keys: tuple[KeyRow, ...] = (),
+    *,
+    handed_in: bool = False,
 ) -> Change:
     """Enter the admission of the job ``fresh`` into ``ledger``.
 
@@ -84,7 +86,7 @@ def admit(
         raise Rejected(Reason.TOO_LARGE, message, command="Submit")
     outcomes = ((one.parent, ledger.outcome(one.parent)) for one in spec.dependencies)
     settled = tuple((parent, outcome) for parent, outcome in outcomes if outcome is not None)
-    command = c.Submit(spec=spec, settled=settled)
+    command = c.Submit(spec=spec, settled=settled, handed_in=handed_in)
     return ledger.enter(ledger.obey(fresh, command, keys=keys, blobs=((spec.payload, payload),)))
 
 

@@ -42,12 +42,15 @@ class Submit:
         not_before: no earlier than this, whatever the spec says: the expiry of a lease of the
             origin that was fenced off while its handler could still be alive.
         settled: those that it depends on and that have ended already, and how.
+        handed_in: somebody was promised its admission before: that its deadline has passed
+            meanwhile is no reason to refuse it, but one to end it.
     """
 
     spec: Spec
     carried: tuple[Carried, ...] = ()
     not_before: Instant | None = None
     settled: tuple[tuple[JobId, Status], ...] = ()
+    handed_in: bool = False
 
 
 @frozen(kw_only=True)

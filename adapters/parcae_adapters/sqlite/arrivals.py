@@ -123,7 +123,7 @@ def _asked(job_id: JobId, data: bytes, payload: bytes) -> tuple[Selection, Rule]
 
     def rule(view: View) -> Sequence[Change | Revision]:
         ledger = Ledger(view)
-        admit(ledger, job_id, spec, payload)
+        admit(ledger, job_id, spec, payload, handed_in=True)
         return ledger.settle()
 
     wanted = Named(ids=(job_id, *parents), queues=(spec.lane.queue,))

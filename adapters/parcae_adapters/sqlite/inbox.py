@@ -22,6 +22,7 @@ from parcae.graphs import tailored
 from parcae.group_engine import KEY_TTL, idempotency
 from parcae.ports import Clock
 from parcae.spec import Spec
+from parcae.state import deadline as deadline_of
 from parcae.values import MAX_BLOB, Instant, JobId, job_id, mix
 from parcae_adapters.clock import SystemClock
 from parcae_adapters.sqlite.errors import Unusable
@@ -84,16 +85,17 @@ def submit_within(
         clock: what the time is read from; by default the system's.
 
     Raises:
-        Rejected: too large, the key came with another body before, or the definition has a
-            uniqueness constraint, which only the engine can decide.
+        Rejected: too large, the key came with another body before, its deadline is no later than
+            its start, or the definition has a uniqueness constraint, which only the engine can
+            decide.
         Unusable: the file has no tables of Parcae.
         ValueError: there is no transaction to be part of; or an instant is naive or out of range.
     """
     _require_transaction(connection)
     asked = tailored(request, key=key, priority=priority, run_at=run_at, deadline=deadline)
     keyed = idempotency(idempotency_key, key_ttl)
-    _require_admissible(asked.spec, asked.payload)
     now, seed = (clock or SystemClock()).now(), int.from_bytes(os.urandom(16), "big")
+    _require_admissible(asked.spec, asked.payload, now)
     fresh, spec = job_id(now, seed), replace(asked.spec, seed=mix("seed", seed))
     cursor = connection.cursor()
     cursor.row_factory = None
@@ -112,10 +114,14 @@ def _require_transaction(connection: Host) -> None:
         )
 
 
-def _require_admissible(spec: Spec, payload: bytes) -> None:
+def _require_admissible(spec: Spec, payload: bytes, now: Instant) -> None:
     if len(payload) > MAX_BLOB:
         message = f"expected a payload of at most {MAX_BLOB} bytes, got {len(payload)}"
         raise Rejected(Reason.TOO_LARGE, message, command="Submit")
+    bound, start = deadline_of(spec, now), max(spec.run_at or now, now)
+    if bound is not None and start >= bound:
+        message = f"expected a deadline later than its start at {start}, got {bound}"
+        raise Rejected(Reason.BAD_INPUT, message, command="Submit")
     if spec.unique is not None:
         message = (
             f"{spec.kind!r} has a uniqueness constraint: who stands for it is known once the "

@@ -19,7 +19,7 @@ def submit(draft: Draft, command: c.Submit) -> None:
     run_at = max(spec.run_at or now, command.not_before or now)
     undoing = spec.origin is not None and spec.origin.mode is RetryMode.UNDO
     fault, bound = _carried_badly(command, undoing), deadline(spec, now)
-    if not undoing and bound is not None and run_at >= bound:
+    if not undoing and not command.handed_in and bound is not None and run_at >= bound:
         fault = f"expected a deadline later than its start at {run_at}, got {bound}"
     if fault is not None:
         raise draft.rejected(command, Reason.BAD_INPUT, fault)
