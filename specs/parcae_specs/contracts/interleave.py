@@ -32,6 +32,8 @@ from parcae_specs.worlds import sensible
 
 KNOCK = 0.001
 """Seconds that the second is given to come to the lock that the first one has."""
+TOGETHER = 400
+"""Cases in one pair of stores: jobs are left overdue, and a selection of those is bounded."""
 HELD = 0.2
 """Seconds after which the first goes on even if nobody could knock."""
 
@@ -113,9 +115,11 @@ class Told:
 
 async def run(kit: Kit, states: Sequence[Reached], most: int) -> int:
     """Every two deeds in these states, in both orders, ``most`` in all; how many there were."""
-    stores = [await kit.open("two"), await kit.open("two")]
+    stores: list[Store] = []
     number = 0
     for state, one, other in _cases(states, most):
+        if number % TOGETHER == 0:
+            stores = await _reopened(kit, stores, f"two-{number}")
         number += 1
         kit.moved.set(state.now)
         job = JobId(f"job-{number:06}")
@@ -130,6 +134,12 @@ async def run(kit: Kit, states: Sequence[Reached], most: int) -> int:
         if after is not None:
             await row(stores[0], job)
     return number
+
+
+async def _reopened(kit: Kit, before: Sequence[Store], folder: str) -> list[Store]:
+    for store in before:
+        await kit.close(store)
+    return [await kit.open(folder), await kit.open(folder)]
 
 
 def _cases(states: Sequence[Reached], most: int) -> Iterator[tuple[Reached, c.Command, c.Command]]:
