@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 
-from parcae import Context, Engine, Jobs, Status, Unique, fsck, minutes, seconds
+from parcae import (
+    Context,
+    Engine,
+    Jobs,
+    Reason,
+    Rejected,
+    Status,
+    Unique,
+    fsck,
+    minutes,
+    seconds,
+)
 from parcae.ports import Store
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
@@ -214,6 +225,20 @@ def test_given_an_idempotency_key_too_then_it_names_the_job_that_stands(play: Pl
         await run_until_idle(engine, jobs)
         again = await engine.submit(sync("a"), unique=once, idempotency_key="k")
         assert first.job_id == keyed.job_id == again.job_id
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("callback", [False, True])
+def test_given_a_group_then_none_of_its_jobs_can_be_stood_for(play: Play, callback: bool) -> None:
+    """S17: ignored in silence, two would stand for one constraint."""
+
+    async def scenario(engine: Engine, _: ManualClock) -> None:
+        asked: list[Any] = [sync("a")] if callback else [sync("a"), index(1)]
+        with pytest.raises(Rejected, match="'index' has a uniqueness constraint") as refused:
+            await engine.submit_many(asked, callback=index(2) if callback else None)
+        assert refused.value.reason is Reason.BAD_INPUT
+        assert not (await engine.find(_all())).jobs
 
     play(scenario)
 

@@ -104,7 +104,7 @@ class GroupEngine(WorkerEngine):
 
         Raises:
             Rejected: they wait for each other in a circle, which is named; too many of them; too
-                large; or the key came with another group before.
+                large; one has a uniqueness constraint; or the key came with another group before.
         """
         names, plan = graph.names(), graph.plan(callback)
         admitted = await self._admit_group(plan, idempotency(idempotency_key, key_ttl))

@@ -80,9 +80,10 @@ def submit_group(
     """Rule: admit all members of a group, and its callback, or none of them.
 
     Raises:
-        Rejected: too many members; a payload too large; a member that waits for a later one; or
-            the key came with another group before.
+        Rejected: too many members; a payload too large; a member that waits for a later one, or
+            has a uniqueness constraint; or the key came with another group before.
     """
+    _refuse_unique(plan)
     body = _body(plan)
     known = _known(view, idempotency, body)
     if known is not None:
@@ -108,6 +109,18 @@ def submit_group(
     return ledger.settle(), GroupAdmitted(group_id=name, jobs=ids)
 
 
+def _refuse_unique(plan: Plan) -> None:
+    """Another job cannot stand for a member: all of them are admitted, or none."""
+    asked = plan.members if plan.callback is None else (*plan.members, plan.callback)
+    kind = next((one.spec.kind for one in asked if one.spec.unique is not None), None)
+    if kind is not None:
+        message = (
+            f"{kind!r} has a uniqueness constraint: in a group all jobs are admitted, or none, so "
+            "no other can stand for it: submit it by itself, or use a definition without one"
+        )
+        raise Rejected(Reason.BAD_INPUT, message, command="SubmitGroup")
+
+
 def _member(member: Member, index: int, group: GroupId, ids: tuple[JobId, ...], seed: int) -> Spec:
     late = next((edge.index for edge in member.after if edge.index >= index), None)
     if late is not None:
@@ -121,7 +134,6 @@ def _member(member: Member, index: int, group: GroupId, ids: tuple[JobId, ...], 
         member.spec,
         dependencies=(*member.spec.dependencies, *inside),
         group=Membership(group_id=group, index=index),
-        unique=None,
         seed=mix("seed", seed, index),
     )
 
