@@ -1,7 +1,9 @@
 """The verbs one by one, in this process: what they say, and how words become values."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +25,7 @@ from parcae_adapters.cli.options import Duration, When
 from parcae_adapters.cli.output import STYLE, clean, cut_to, span
 from parcae_adapters.cli.targets import request
 from parcae_adapters.cli.words import CANCEL as CANCEL_WORDS
-from parcae_adapters.sqlite import SqliteStore
+from parcae_adapters.sqlite import SqliteStore, submit_within
 from parcae_adapters.worker import Worker
 
 
@@ -433,3 +435,13 @@ def test_the_modes_of_a_retry_are_those_of_the_kernel() -> None:
     shown = CliRunner().invoke(parcae, ["retry", "--help"]).stdout
 
     assert all(mode in shown for mode in RetryMode)
+
+
+@pytest.mark.parametrize("verb", ["show", "why", "cancel"])
+def test_a_job_that_a_host_has_committed_is_there_for_whoever_names_it(
+    shop: Shop, verb: str
+) -> None:
+    shop.engine(lambda engine: engine.submit(greet("Ann")))
+    with contextlib.closing(sqlite3.connect(shop.database)) as host, host:
+        name = submit_within(host, greet("Bob"))
+    assert shop(verb, name).exit_code == Exit.OK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import click
 from attrs import define
 
 from parcae import Engine, JobId, Query
+from parcae.errors import ParcaeError
 from parcae_adapters.cli.codes import Exit
 
 DEFAULT = "jobs.db"
@@ -112,6 +113,9 @@ async def job_named(engine: Engine, name: str) -> JobId:
     name = name.lower()
     found = [] if len(name) < SHORTEST else await _beginning_with(engine, name)
     if not found:
+        # A host may have handed it in: then it is admitted by the next transaction of ours.
+        with suppress(ParcaeError):
+            return (await engine.show(JobId(name))).id
         raise NotFound(f"there is no job {name!r}; see: parcae list")
     if len(found) > 1:
         raise Refused(f"{name!r} could be {found[0]} or {found[1]}; give more of the id")
