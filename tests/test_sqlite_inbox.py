@@ -248,7 +248,7 @@ def test_a_deadline_that_nothing_could_meet_is_refused(host: sqlite3.Connection)
 def test_a_deadline_that_passes_in_the_inbox_ends_the_job_and_does_not_lose_it(
     path: Path, host: sqlite3.Connection
 ) -> None:
-    """S2, L2: the host was promised a job that ends, and a name to ask for it."""
+    """L1: the host was promised a job that ends, and a name to ask for it."""
     clock = ManualClock()
     name = submit_within(host, mail(), deadline=clock.now() + seconds(60), clock=clock)
     host.commit()

@@ -158,7 +158,7 @@ def test_given_replace_when_others_wait_for_the_job_then_it_stands(play: Play) -
 
 
 def test_given_replace_when_the_new_one_waits_for_the_old_one_then_that_stands(play: Play) -> None:
-    """L2: its end would be told to nobody."""
+    """L1: its end would be told to nobody."""
 
     async def scenario(engine: Engine, _: ManualClock) -> None:
         latest = Unique(name="latest", replace=True)
