@@ -11,6 +11,7 @@ from parcae.errors import ParcaeError
 from parcae.handle import Held
 from parcae.handlers import error_of
 from parcae.values import JobId, Token, WorkerId
+from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.worker.execution import Execution, Stop
 from parcae_adapters.worker.keeper import Keeper
@@ -121,5 +122,32 @@ def test_s29_given_a_store_that_hangs_when_a_lease_runs_out_then_its_handler_is_
         turning.cancel()
         assert execution.stop is Stop.EXPIRED
         assert engine.store.clock.now() >= granted.expires_at
+
+    asyncio.run(scenario())
+
+
+def test_s29_given_a_job_that_comes_back_to_its_worker_then_the_former_handler_is_told() -> None:
+    """Seed 4772: the later lease took the former's place, and its handler heard of nothing."""
+    jobs = Jobs()
+
+    @jobs.job("lost", timing=Timing(lease=seconds(3), renewal=seconds(1)))
+    async def lost(_: Context) -> None: ...
+
+    async def scenario() -> None:
+        clock = ManualClock()
+        engine = Engine(MemoryStore(clock=clock))
+        keeper = Keeper(engine, ME, seconds(1))
+        held: list[Execution] = []
+        await engine.submit(lost())
+        for request in ("first", "second"):
+            (granted,) = await engine.claim(ME, jobs.kinds, request=request)
+            held.append(Execution(engine, jobs, granted))
+            keeper.hold(held[-1])
+            clock.advance(seconds(30))
+            await engine.reconcile()
+        former, later = held
+        assert former.token < later.token
+        assert former.stop is Stop.LOST
+        assert later.stop is None
 
     asyncio.run(scenario())

@@ -62,9 +62,16 @@ class Keeper:
         await asyncio.to_thread(self._thread.join)
 
     def hold(self, execution: Execution) -> None:
-        """Keep the lease of ``execution`` from now on."""
+        """Keep the lease of ``execution`` from now on.
+
+        If the job has come back before the handler of its former lease was told, it is told now:
+        nobody would keep an eye on it any more (S29).
+        """
         with self._lock:
+            former = self._held.get(execution.job_id)
             self._held[execution.job_id] = (execution, _monotonic() + _renewal(execution))
+        if former is not None and former[0] is not execution:
+            former[0].interrupt(Stop.LOST)
 
     def drop(self, execution: Execution) -> None:
         """Do not keep it any more."""
