@@ -218,6 +218,37 @@ def test_given_a_rate_then_starts_are_spread_and_a_quiet_time_allows_a_burst(pla
     play(scenario)
 
 
+def test_given_a_rate_that_is_changed_then_it_counts_from_the_last_start(play: Play) -> None:
+    """Limits can be changed while running: a day's wait is not waited out at ten a second."""
+
+    async def scenario(engine: Engine, clock: ManualClock) -> None:
+        crew = Crew(engine)
+        await engine.rate("api", 1, timedelta(days=1))
+        for n in range(3):
+            await engine.submit(other(n))
+        assert len(await crew.claim()) == 1
+        clock.advance(timedelta(hours=1))
+        assert await crew.claim() == []
+        await engine.rate("api", 10, seconds(1))
+        assert len(await crew.claim()) == 1
+        await engine.rate("api", 1, timedelta(days=1))
+        clock.advance(timedelta(hours=23))
+        assert await crew.claim() == []
+        clock.advance(timedelta(hours=1))
+        assert len(await crew.claim()) == 1
+
+    play(scenario)
+
+
+def test_given_what_can_be_no_queue_then_nothing_is_set_for_it(play: Play) -> None:
+    async def scenario(engine: Engine, _: ManualClock) -> None:
+        for name in ("", "a\nb", "x" * 201):
+            with pytest.raises(ValueError, match="expected 1 to 200 printable characters"):
+                await engine.pause(name)
+
+    play(scenario)
+
+
 def test_given_rates_of_keys_then_each_has_its_own(play: Play) -> None:
     async def scenario(engine: Engine, clock: ManualClock) -> None:
         crew = Crew(engine)

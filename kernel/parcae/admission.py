@@ -9,6 +9,7 @@ from parcae.change import Key, KeyRow
 from parcae.effects import Offer
 from parcae.queues import Queue
 from parcae.queues.rate import Rate, spend, starts_left
+from parcae.spec import MOMENT
 from parcae.state import Compensating, Job, Scheduled
 from parcae.timing import closes_at, too_late
 from parcae.values import Instant, JobId, Lane
@@ -60,7 +61,8 @@ def order(offer: Offer, queue: Queue | None = None) -> tuple[bool, int, int]:
 def rate_keys(lane: Lane) -> tuple[Key, Key]:
     """The keys under which it is kept when a queue, and a key in it, may start the next job.
 
-    Such a row expires when the next job may start.
+    Such a row expires when the next job may start. Its fingerprint is the interval, in
+    microseconds, of the rate that wrote it: a rate that is changed counts from the last start.
     """
     # A line break stands in no name, so no two lanes have the same key.
     whole = Key(scope="rate", key=lane.queue)
@@ -90,11 +92,12 @@ class Room:
         self._totals: dict[str, int] = {}
         for lane, count in held.items():
             self._totals[lane.queue] = self._totals.get(lane.queue, 0) + count
-        self._free = {key: row.expires_at for key, row in keys.items()}
+        self._rows = dict(keys)
+        self._free: dict[Key, Instant] = {}
 
     def learn(self, keys: Mapping[Key, KeyRow]) -> None:
         """Take in more rows of :func:`rate_keys`, before anything starts that they count."""
-        self._free.update((key, row.expires_at) for key, row in keys.items())
+        self._rows.update(keys)
 
     def left(self, lane: Lane, *, undo: bool) -> int:
         """How many of ``lane`` may start now. A pause and rates bind forward work only."""
@@ -111,7 +114,7 @@ class Room:
             left = min(left, each.limit - self._held.get(lane, 0))
         if not undo:
             for key, rate in self._rates(lane):
-                left = min(left, starts_left(rate, self._free.get(key), self._now))
+                left = min(left, starts_left(rate, self._free_at(key, rate), self._now))
         return max(left, 0)
 
     def take(self, lane: Lane, *, undo: bool) -> None:
@@ -120,14 +123,26 @@ class Room:
         self._totals[lane.queue] = self._totals.get(lane.queue, 0) + 1
         if not undo:
             for key, rate in self._rates(lane):
-                self._free[key] = spend(rate, self._free.get(key), self._now)
+                self._free[key] = spend(rate, self._free_at(key, rate), self._now)
 
     def spent(self, lane: Lane, job_id: JobId) -> tuple[KeyRow, ...]:
         """The rows to keep once ``job_id`` has started in ``lane``."""
         return tuple(
-            KeyRow(key=key, fingerprint="", job_id=job_id, expires_at=self._free.get(key))
-            for key, _ in self._rates(lane)
+            KeyRow(
+                key=key,
+                fingerprint=f"{rate.interval // MOMENT}",
+                job_id=job_id,
+                expires_at=self._free_at(key, rate),
+            )
+            for key, rate in self._rates(lane)
         )
+
+    def _free_at(self, key: Key, rate: Rate) -> Instant | None:
+        """When the next one may start; what another rate has left behind counts by this one."""
+        row = self._rows.get(key)
+        if key in self._free or row is None or row.expires_at is None:
+            return self._free.get(key)
+        return row.expires_at - int(row.fingerprint) * MOMENT + rate.interval
 
     def _rates(self, lane: Lane) -> Iterator[tuple[Key, Rate]]:
         queue = self._queues.get(lane.queue)

@@ -136,7 +136,7 @@ class GroupEngine(WorkerEngine):
         keys = () if key is None else (key.key,)
         queues = dict.fromkeys(one.spec.lane.queue for one in plan.members)
         selection = Named(ids=tuple(outside), keys=keys, queues=tuple(queues))
-        await self.store.transact(selection, rule)
+        await self.follow(await self.store.transact(selection, rule))
         return answers[0]
 
     async def group(self, group_id: GroupId) -> Group:

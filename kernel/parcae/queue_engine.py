@@ -20,7 +20,7 @@ from parcae.queues import (
     queue_stream,
 )
 from parcae.survey import Scope, Standing
-from parcae.values import JobId, minutes, seconds
+from parcae.values import JobId, Lane, minutes, seconds
 
 SECOND = seconds(1)
 QUARTER = minutes(15)
@@ -130,6 +130,7 @@ class QueueEngine:
         return found
 
     async def _configure(self, name: str, command: QueueCommand) -> Queue:
+        name = Lane(queue=name).queue  # Refuses what can be no queue's name.
         committed = await self.store.transact(
             Named(queues=(name,)), lambda view: configure(view, name, command)
         )

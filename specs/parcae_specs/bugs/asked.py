@@ -20,7 +20,7 @@ from parcae.graphs import Graph
 from parcae.grouping import Edge, Plan
 from parcae.ledger import Ledger
 from parcae.queues import Bounds, Queue, SetLimit
-from parcae.spec import RetryMode
+from parcae.spec import RetryMode, Unique
 from parcae.values import MAX_BLOB, GroupId, JobId, Place
 from parcae_specs.bugs.sole import Guard, functions, refusals
 from parcae_specs.explorer.cell import NOW
@@ -74,6 +74,12 @@ def _backwards() -> Plan:
     return Plan(members=(late, member()))
 
 
+def _one_of_a_kind() -> Plan:
+    """A group of a job for which another may stand."""
+    alone = member()
+    return Plan(members=(evolve(alone, spec=evolve(alone.spec, unique=Unique())),))
+
+
 def _crowded_queue() -> View:
     keys = {str(number): Bounds(limit=1) for number in range(10_000)}
     return _view(queues={"q": Queue(name="q", keys=keys)})
@@ -91,6 +97,9 @@ PROBES: Mapping[tuple[str, Reason], Callable[[], object]] = {
     ("admit.retry", Reason.ALREADY_RETRIED): _retry,
     ("admit._known", Reason.KEY_REUSED): lambda: admit.submit(_taken(), one(), DATA, ONCE),
     ("grouping._member", Reason.CYCLE): lambda: grouping.submit_group(_view(), _backwards()),
+    ("grouping._refuse_unique", Reason.BAD_INPUT): lambda: grouping.submit_group(
+        _view(), _one_of_a_kind()
+    ),
     ("grouping._known", Reason.KEY_REUSED): lambda: grouping.submit_group(
         _taken(), together(member()), ONCE
     ),
