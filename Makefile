@@ -17,10 +17,11 @@ demo: ## Archive real files with two workers, one of which is killed
 	$(BOOTSTRAP) demo
 	@.venv-demo/bin/parcae demo $(ARGS)
 
-# A file stays together, so that its tests share what they make; what measures time runs alone.
+# A file, or a class, stays together, so that its tests share what they make; what measures time
+# runs alone.
 test: dev ## Run the tests
 ifeq ($(ARGS),)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 else
 	$(BIN)/python -m pytest $(ARGS)

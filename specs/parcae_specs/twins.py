@@ -133,8 +133,8 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda store: store.next_due(self.clock.now()))
         for query in QUERIES:
             self._compare_lists(query)
-        for scope in SCOPES:
-            self._compare_surveys(scope)
+        # One of them a step, in turns: a survey looks at everything, and steps are many.
+        self._compare_surveys(SCOPES[len(log) % len(SCOPES)])
 
     def _compare_job(self, job: JobId) -> None:
         history = self.both(lambda store: store.history(job))
