@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parcae import Context, Engine, Graph, Jobs, Reason, Rejected, RetryMode
+from parcae import Context, Engine, Graph, Jobs, Reason, Rejected, RetryMode, Status
 from parcae.explain_engine import ExplainEngine
 from parcae.freshness import Freshness
 from parcae.ports import Store
@@ -162,3 +163,23 @@ def test_given_no_such_job_then_that_is_said(played: Callable[[Use], None]) -> N
         assert refused.value.reason is Reason.NOT_FOUND
 
     played(use)
+
+
+def test_given_a_database_that_is_locked_then_a_job_at_work_is_explained_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """At three in the morning somebody else's lock is what one wants to see through."""
+
+    async def main() -> None:
+        path = tmp_path / "jobs.db"
+        async with Engine(SqliteStore(path)) as engine:
+            await engine.submit(greet("a"))
+            job_id, _ = await claimed(engine)
+            locker = sqlite3.connect(path, isolation_level=None)
+            locker.execute("BEGIN IMMEDIATE")
+            said = await asyncio.wait_for(ExplainEngine(engine.store).why(job_id), 5)
+            locker.execute("ROLLBACK")
+            locker.close()
+        assert said.status is Status.RUNNING
+
+    asyncio.run(main())

@@ -51,7 +51,9 @@ class ExplainEngine:
         if standing is None:
             raise Rejected(Reason.NOT_FOUND, f"there is no job {job_id}", command="why")
         job, now = standing.stored.job, standing.now
-        taken_up_by, on_hold = await self._keys(job_id, now)
+        # Both matter to ended jobs alone, and to read them takes the lock that all writers share.
+        ended = job.status.is_terminal
+        taken_up_by, on_hold = await self._keys(job_id, now) if ended else (None, False)
         history = await self.store.history(job_id)
         around = Surroundings(
             queue=standing.queue,
