@@ -23,3 +23,8 @@ settings.register_profile(
     "thorough", deadline=None, max_examples=800, suppress_health_check=SLOW, print_blob=True
 )
 settings.load_profile(os.environ.get("PARCAE_PROFILE", "check"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests wait for processes as often as they compute."""
+    return (os.cpu_count() or 1) + 1

@@ -143,11 +143,12 @@ def _publish(part: Path, blob: Path) -> None:
     with part.open("rb") as written:
         os.fsync(written.fileno())
     while True:
-        blob.parent.mkdir(parents=True, exist_ok=True)
         try:
+            blob.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, blob)
             return
-        except FileNotFoundError:
-            # Somebody let go of the last link, and of the folder with it, this very moment.
-            if not part.exists():
+        except (FileNotFoundError, FileExistsError):
+            # Somebody let go of the last link, and of the folder with it, this very moment: before
+            # the move, or before ``mkdir`` had looked whether what is there already is a folder.
+            if not part.exists() or blob.parent.is_file():
                 raise
