@@ -339,6 +339,22 @@ def test_given_a_retry_then_it_finds_what_its_origin_waited_for(play: Play) -> N
     play(scenario)
 
 
+def test_given_a_key_then_a_batch_of_nothing_is_admitted_once_too(play: Play) -> None:
+    """S17: the key is the group's, not that of its first member."""
+
+    async def scenario(engine: Engine, stage: Stage) -> None:
+        for callback in (None, stage.plain("callback")):
+            key = f"k{callback is None}"
+            first = await engine.submit_many([], callback=callback, idempotency_key=key)
+            again = await engine.submit_many([], callback=callback, idempotency_key=key)
+            assert again.group_id == first.group_id
+            assert again.admitted.duplicate
+        await stage.run(engine)
+        assert stage.done == ["callback"]
+
+    play(scenario)
+
+
 def test_given_a_graph_that_compensates_when_one_fails_then_the_others_are_undone_in_reverse(
     play: Play,
 ) -> None:

@@ -46,7 +46,7 @@ def submit(
         return (known,)
     spec = replace(spec, seed=mix("seed", view.seed))
     ledger, fresh = Ledger(view), job_id(view.now, view.seed)
-    keys = _keys(view, idempotency, fingerprint(spec), fresh)
+    keys = key_rows(view, idempotency, fingerprint(spec), fresh)
     if spec.unique is None:
         admit(ledger, fresh, spec, payload, keys)
         return ledger.settle()
@@ -55,7 +55,7 @@ def submit(
     if holder is not None:
         standing = _standing(view, holder, spec)
         if standing is not None:
-            named_too = _keys(view, idempotency, fingerprint(spec), standing.job_id)
+            named_too = key_rows(view, idempotency, fingerprint(spec), standing.job_id)
             if not named_too or standing.job is None:
                 return (standing,)
             return (replace(standing, keys=named_too, idle=False),)
@@ -207,7 +207,7 @@ def retry(
     seed = mix("seed", view.seed)
     whole = mode is RetryMode.UNDO and _to_undo_wholly(view, stored.job)
     command = resubmission(stored.job, mode, job_id=fresh, seed=seed, settled=settled, whole=whole)
-    keys = _keys(view, idempotency, body, fresh)
+    keys = key_rows(view, idempotency, body, fresh)
     if mode is not RetryMode.FROM_START:
         once = carry_key(origin_id)
         if once in view.keys:
@@ -240,13 +240,29 @@ def carry_key(origin: JobId) -> Key:
     return Key(scope="carry", key=origin)
 
 
-def _known(view: View, idempotency: Idempotency | None, body: str) -> Change | None:
+def seen(
+    view: View, idempotency: Idempotency | None, body: str, command: str = "Submit"
+) -> KeyRow | None:
+    """The row of a key that was used before with the same ``body``; ``None``: it is free.
+
+    Raises:
+        Rejected: the key was used with another body.
+    """
     row = view.keys.get(idempotency.key) if idempotency else None
     if row is None or (row.expires_at is not None and row.expires_at <= view.now):
         return None
     if row.fingerprint != body:
-        message = f"the key {row.key.key!r} was used with another request, for job {row.job_id}"
-        raise Rejected(Reason.KEY_REUSED, message, command="Submit")
+        # The name of a group says by itself what it is of.
+        whose = row.job_id if row.job_id.startswith("group/") else f"job {row.job_id}"
+        message = f"the key {row.key.key!r} was used with another request, for {whose}"
+        raise Rejected(Reason.KEY_REUSED, message, command=command)
+    return row
+
+
+def _known(view: View, idempotency: Idempotency | None, body: str) -> Change | None:
+    row = seen(view, idempotency, body)
+    if row is None:
+        return None
     deleted = row.job_id not in view.jobs
     answer = a.Admitted(job_id=row.job_id, duplicate=True, deleted=deleted)
     return _answered(view, row.job_id, answer)
@@ -260,7 +276,10 @@ def _answered(view: View, job_id: JobId, answer: a.Answer) -> Change:
     return replace(unchanged(stored, answer), effects=kept_effects(view, stored))
 
 
-def _keys(view: View, idempotency: Idempotency | None, body: str, job: JobId) -> tuple[KeyRow, ...]:
+def key_rows(
+    view: View, idempotency: Idempotency | None, body: str, job: JobId
+) -> tuple[KeyRow, ...]:
+    """The row by which a key is remembered, if there is one: for a job, or for a group."""
     if idempotency is None:
         return ()
     expires_at = view.now + idempotency.ttl

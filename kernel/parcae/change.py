@@ -109,6 +109,7 @@ class Revision:
         events: what happened, in order.
         after: the fold after them; ``None``: gone (a later event may bring it back).
         remind: when to look at it again; ``None``: never.
+        keys: rows to write, in place of any of the same key.
     """
 
     stream: StreamId
@@ -116,6 +117,7 @@ class Revision:
     events: tuple[AggregateEvent, ...]
     after: Aggregate | None
     remind: Instant | None = None
+    keys: tuple[KeyRow, ...] = ()
 
 
 @frozen(kw_only=True)

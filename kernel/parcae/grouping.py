@@ -8,7 +8,15 @@ from attrs import evolve as replace
 from attrs import frozen
 
 from parcae import commands as c
-from parcae.admit import Idempotency, admit, carry_key, fingerprint, take_up
+from parcae.admit import (
+    Idempotency,
+    admit,
+    carry_key,
+    fingerprint,
+    key_rows,
+    seen,
+    take_up,
+)
 from parcae.answers import GroupAdmitted
 from parcae.change import Change, KeyRow, Revision, View
 from parcae.errors import Reason, Rejected
@@ -99,11 +107,10 @@ def submit_group(
         label=plan.label,
     )
     events = opened(event, name)
-    keys = _keys(view, idempotency, body, name)
     for index, member in enumerate(plan.members):
         spec = _member(member, index, name, ids, view.seed)
-        admit(ledger, ids[index], spec, member.payload, keys if index == 0 else ())
-    ledger.group_events(name, events)
+        admit(ledger, ids[index], spec, member.payload)
+    ledger.group_events(name, events, key_rows(view, idempotency, body, JobId(name)))
     if plan.callback is not None:
         _call_back(ledger, plan.callback, name)
     return ledger.settle(), GroupAdmitted(group_id=name, jobs=ids)
@@ -155,12 +162,9 @@ def _body(plan: Plan) -> str:
 
 
 def _known(view: View, idempotency: Idempotency | None, body: str) -> GroupAdmitted | None:
-    row = view.keys.get(idempotency.key) if idempotency else None
-    if row is None or (row.expires_at is not None and row.expires_at <= view.now):
+    row = seen(view, idempotency, body, "SubmitGroup")
+    if row is None:
         return None
-    if row.fingerprint != body:
-        message = f"the key {row.key.key!r} was used with another request, for {row.job_id}"
-        raise Rejected(Reason.KEY_REUSED, message, command="SubmitGroup")
     group = view.groups.get(GroupId(row.job_id))
     ids = () if group is None else member_ids(group)
     return GroupAdmitted(group_id=GroupId(row.job_id), jobs=ids, duplicate=True)
@@ -169,16 +173,6 @@ def _known(view: View, idempotency: Idempotency | None, body: str) -> GroupAdmit
 def member_ids(group: Group) -> tuple[JobId, ...]:
     """The names of all members, in their order."""
     return tuple(member_id(group.opened_at, group.seed, index) for index in range(group.size))
-
-
-def _keys(
-    view: View, idempotency: Idempotency | None, body: str, group: GroupId
-) -> tuple[KeyRow, ...]:
-    if idempotency is None:
-        return ()
-    expires_at = view.now + idempotency.ttl
-    row = KeyRow(key=idempotency.key, fingerprint=body, job_id=JobId(group), expires_at=expires_at)
-    return (row,)
 
 
 def cancel_group(
@@ -228,8 +222,8 @@ def _settle_the_rest(ledger: Ledger, group: Group) -> None:
 
 def _stop(ledger: Ledger, group: Group) -> None:
     """Cancel the members in the window; the ends of those that end count at once."""
-    view, seen = ledger.view, window(group)
-    assert seen is not None
+    view, sight = ledger.view, window(group)
+    assert sight is not None
     by, why = group.id, f"member {group.trigger} ended badly" if group.trigger else "cancelled"
     for name in view.members:
         stored = ledger.find(name)
@@ -238,15 +232,15 @@ def _stop(ledger: Ledger, group: Group) -> None:
     ledger.settle()
     current = ledger.group(group.id)
     if current is not None:
-        cursor = min(seen.first + len(view.members), group.size) if view.members else group.size
+        cursor = min(sight.first + len(view.members), group.size) if view.members else group.size
         ledger.group_events(group.id, cancelled_up_to(current, cursor, view.now))
 
 
 def _undo(ledger: Ledger, group: Group) -> None:
     """Find the last member that did something which can be undone, and have that undone."""
-    view, seen = ledger.view, window(group)
-    assert seen is not None
-    first = seen.first
+    view, sight = ledger.view, window(group)
+    assert sight is not None
+    first = sight.first
     for name in view.members:
         stored = ledger.find(name)
         if stored is not None and _undoable(view, stored.job):

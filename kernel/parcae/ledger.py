@@ -121,8 +121,10 @@ class Ledger:
         """Take what becomes of a queue, a group or a schedule for decided."""
         self.changes.append(revision)
 
-    def group_events(self, group_id: GroupId, events: tuple[GroupEvent, ...]) -> None:
-        """Take what has happened to a group for decided."""
+    def group_events(
+        self, group_id: GroupId, events: tuple[GroupEvent, ...], keys: tuple[KeyRow, ...] = ()
+    ) -> None:
+        """Take what has happened to a group for decided, with the ``keys`` that it has taken."""
         before = group = self._groups.get(group_id)
         for event in events:
             group = evolve_group(group_id, group, event)
@@ -137,7 +139,7 @@ class Ledger:
         version = before.version if before else Version(0)
         stream = StreamId(group_id)
         revision = Revision(
-            stream=stream, before=version, events=events, after=group, remind=remind
+            stream=stream, before=version, events=events, after=group, remind=remind, keys=keys
         )
         self.revise(revision)
 

@@ -143,6 +143,7 @@ class Shelves:
         """Put ``revision`` in place of what was there."""
         record = self._records.setdefault(revision.stream, [])
         self._append(record, revision.stream, revision.before, revision.events)
+        self.keys.update((row.key, row) for row in revision.keys)
         self.streams.write(revision)
         if isinstance(revision.after, Queue):
             self.lines.reorder(revision.after.name)

@@ -237,6 +237,7 @@ class Tables:
         stream, after = revision.stream, revision.after
         version = Version(revision.before + len(revision.events))
         self._log(stream, revision)
+        self._unwritten.keys.update((row.key, row) for row in revision.keys)
         self._unwritten.shelves[stream] = (version, revision.remind, after)
         if isinstance(after, Queue) and self._queues_seen == self._seen:
             # A view that was given away keeps the mapping it was given.

@@ -25,7 +25,7 @@ from parcae.values import MAX_BLOB, GroupId, JobId, Place
 from parcae_specs.bugs.sole import Guard, functions, refusals
 from parcae_specs.explorer.cell import NOW
 from parcae_specs.explorer.crowds.model import DATA
-from parcae_specs.explorer.crowds.slices.parts import member, one, together
+from parcae_specs.explorer.crowds.slices.parts import member, one
 from parcae_specs.explorer.run import Run
 from parcae_specs.explorer.slices.parts import job
 
@@ -95,13 +95,10 @@ PROBES: Mapping[tuple[str, Reason], Callable[[], object]] = {
     ("admit.admit", Reason.TOO_LARGE): lambda: admit.submit(_view(), one(), b"1" * (MAX_BLOB + 1)),
     ("admit.retry", Reason.NOT_FOUND): lambda: admit.retry(_view(), HERE, RetryMode.FROM_START),
     ("admit.retry", Reason.ALREADY_RETRIED): _retry,
-    ("admit._known", Reason.KEY_REUSED): lambda: admit.submit(_taken(), one(), DATA, ONCE),
+    ("admit.seen", Reason.KEY_REUSED): lambda: admit.submit(_taken(), one(), DATA, ONCE),
     ("grouping._member", Reason.CYCLE): lambda: grouping.submit_group(_view(), _backwards()),
     ("grouping._refuse_unique", Reason.BAD_INPUT): lambda: grouping.submit_group(
         _view(), _one_of_a_kind()
-    ),
-    ("grouping._known", Reason.KEY_REUSED): lambda: grouping.submit_group(
-        _taken(), together(member()), ONCE
     ),
     ("grouping.cancel_group", Reason.NOT_FOUND): lambda: grouping.cancel_group(
         _view(), GroupId("group/none")

@@ -221,7 +221,11 @@ CROWD_GUARDS: tuple[Bug, ...] = (
         "a group skips members beyond its window when it stops",
         "S9",
         SAGA,
-        ("grouping:_stop", "seen.first + len(view.members)", "seen.first + 2 * len(view.members)"),
+        (
+            "grouping:_stop",
+            "sight.first + len(view.members)",
+            "sight.first + 2 * len(view.members)",
+        ),
     ),
     _bug(
         "a group stops the members of another in place of its own",

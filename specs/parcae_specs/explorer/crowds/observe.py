@@ -65,8 +65,11 @@ class Commit:
         for change in changes:
             if isinstance(change, Revision):
                 self._revise(change)
-            elif not change.idle:
+            elif change.idle:
+                continue
+            else:
                 self._change(change)
+            self.keys.update((row.key, row) for row in change.keys)
         world = self.world._replace(
             rows=tuple(self.rows),
             groups=tuple(self.groups.values()),
@@ -101,8 +104,6 @@ class Commit:
             self.rows.append(after)
         else:
             self.rows[slot] = after
-        for key in change.keys:
-            self.keys[key.key] = key
 
     def _seen(self, row: Row | None, change: Change, event: Event) -> Row:
         """The row once its observer has seen ``event``."""
