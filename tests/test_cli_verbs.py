@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from parcae import CancelOutcome, Context, Engine, GiveUp, Jobs, Request, RetryMode, Status
 from parcae.payloads import load
+from parcae.phrases import span
 from parcae.values import WorkerId
 from parcae_adapters.cli.app import VERBS, parcae
 from parcae_adapters.cli.codes import CANCEL, MEANING, Exit
 from parcae_adapters.cli.options import Duration, When
-from parcae_adapters.cli.output import STYLE, clean, cut_to, span
+from parcae_adapters.cli.output import STYLE, clean, cut_to
 from parcae_adapters.cli.targets import request
 from parcae_adapters.cli.words import CANCEL as CANCEL_WORDS
 from parcae_adapters.sqlite import SqliteStore, submit_within

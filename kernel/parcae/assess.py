@@ -7,6 +7,7 @@ from typing import assert_never
 from attrs import fields
 
 from parcae import events as e
+from parcae.phrases import at
 from parcae.spec import Owed
 from parcae.state import Job, Liveness
 from parcae.values import Cause
@@ -47,7 +48,7 @@ def tell(event: e.Event) -> str:
             verdict = "well enough" if event.met else "not well enough"
             return f"Job {event.parent}, which it depends on, ended {event.outcome}: {verdict}."
         case e.Scheduled():
-            return f"It took place {event.place} in line, to start at {_at(event.run_at)} or later."
+            return f"It took place {event.place} in line, to start at {at(event.run_at)} or later."
         case e.Started():
             return f"Worker {event.worker} claimed it with token {event.token}."
         case e.PhaseStarted():
@@ -93,7 +94,7 @@ def _back_in_line(event: e.RetryScheduled | e.Released) -> str:
             Cause.LEASE_LOST: f"Its worker was lost{cut_off}",
             Cause.ATTEMPT_TIMEOUT: f"The attempt ran into its timeout{cut_off}",
         }.get(event.cause, f"The attempt failed{error}")
-        return f"{what}: to be tried again at {_at(event.run_at)} or later."
+        return f"{what}: to be tried again at {at(event.run_at)} or later."
     if event.voluntary:
         burned = ", once too often, which burned an attempt" if event.burned else ""
         return f"Its worker shut down and gave it back{cut_off}{burned}."
@@ -145,7 +146,7 @@ def _undoing(
             return f"Phase {event.phase} was undone."
         case e.UndoRetryScheduled():
             error = f"{event.error.type}: {event.error.message}"
-            when = _at(event.ready_at)
+            when = at(event.ready_at)
             return f"The undo of {event.phase} failed ({error}): again at {when} or later."
         case e.CompensationReleased():
             if not event.voluntary:
@@ -153,7 +154,7 @@ def _undoing(
             burned = ", once too often, which burned a try" if event.burned else ""
             return f"The worker that was undoing it shut down and gave it back{burned}."
         case e.CompensationLost():
-            when = _at(event.ready_at)
+            when = at(event.ready_at)
             return f"The worker that was undoing it was lost ({event.cause}): again at {when}."
         case e.Compensated():
             return "Everything that needed undoing is undone: compensated."
@@ -169,7 +170,3 @@ def _phases(owed: tuple[Owed, ...]) -> str:
 
 def _why(request: e.CancelRequest | None) -> str:
     return f" ({request.reason})" if request is not None and request.reason else ""
-
-
-def _at(instant: object) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

@@ -19,10 +19,10 @@ from parcae.change import Change, Revision, View
 from parcae.effects import Offer
 from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
 from parcae.holds import held
-from parcae.ledger import Ledger, unchanged
-from parcae.saga import remember, resume
+from parcae.ledger import Ledger, kept_effects, unchanged
+from parcae.saga import remember
 from parcae.state import Job, Stored
-from parcae.timing import look_again_at, stale_at
+from parcae.timing import stale_at
 from parcae.values import JobId
 
 
@@ -170,10 +170,7 @@ def _look_again(ledger: Ledger, stored: Stored) -> None:
     queue, impatient = ledger.view.queues.get(stored.job.spec.lane.queue), stale_at(stored.job)
     if queue is None or impatient is None or not (queue.paused or queue.resumed_at):
         return
-    effects = resume(stored, queue)
-    again = look_again_at(stored.job, queue, ledger.view.now)
-    if again is not None:
-        effects = remember(effects, again)
+    effects = kept_effects(ledger.view, stored)
     ledger.enter(replace(unchanged(stored, _nothing(stored)), idle=False, effects=effects))
 
 

@@ -24,7 +24,7 @@ from parcae.queues import Queue
 from parcae.saga import react, remember, resume
 from parcae.state import Job, Pending, Stored
 from parcae.timing import look_again_at
-from parcae.values import Blob, GroupId, JobId, Place, Status, StreamId, Version
+from parcae.values import Blob, GroupId, Instant, JobId, Place, Status, StreamId, Version
 
 
 class Ledger:
@@ -95,11 +95,8 @@ class Ledger:
         after = decision.job
         if after is None:
             return ()
-        effects = resume(Stored(job=after, liveness=decision.liveness), queue)
-        if queue is not None:
-            again = look_again_at(after, queue, self.view.now)
-            effects = effects if again is None else remember(effects, again)
-        return (*effects, *react(stored.job if stored else None, after, decision.events))
+        owed = _owed(Stored(job=after, liveness=decision.liveness), queue, self.view.now)
+        return (*owed, *react(stored.job if stored else None, after, decision.events))
 
     def enter(self, change: Change) -> Change:
         """Take ``change`` for decided."""
@@ -212,6 +209,10 @@ def kept_effects(view: View, stored: Stored) -> tuple[Effect, ...]:
     if job.status.is_terminal:
         awaited = bool(view.dependents.get(job.id)) or job.id in view.partial
         return remember((), now) if awaited else ()
-    queue = view.queues.get(job.spec.lane.queue)
-    effects, again = resume(stored, queue), look_again_at(job, queue, now)
+    return _owed(stored, view.queues.get(job.spec.lane.queue), now)
+
+
+def _owed(stored: Stored, queue: Queue | None, now: Instant) -> tuple[Effect, ...]:
+    """What the job owes, and a second look at it where its patience rests in a paused queue."""
+    effects, again = resume(stored, queue), look_again_at(stored.job, queue, now)
     return effects if again is None else remember(effects, again)

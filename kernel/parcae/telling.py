@@ -10,6 +10,7 @@ from parcae import groups as g
 from parcae import queues as q
 from parcae import schedules as s
 from parcae.change import AggregateEvent
+from parcae.phrases import at
 from parcae.values import Instant, Status
 
 
@@ -168,11 +169,6 @@ def _jobs(count: int) -> str:
 
 def _who(by: str) -> str:
     return by or "Somebody"
-
-
-def at(instant: Instant) -> str:
-    """An instant, to the second."""
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _span(duration: timedelta) -> str:

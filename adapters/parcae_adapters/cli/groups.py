@@ -8,9 +8,9 @@ from typing import Any
 from parcae import Group, GroupId, Job, Unique, Until
 from parcae.events import DependencySettled, Event
 from parcae.groups import Undoing
+from parcae.phrases import span
 from parcae.ports import Recorded
 from parcae.telling import progress
-from parcae_adapters.cli.output import span
 from parcae_adapters.cli.records import Record, iso
 
 

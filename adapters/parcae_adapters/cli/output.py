@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -120,12 +119,3 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
 def cut_to(text: str, width: int) -> str:
     """``text``, shortened where it is longer than ``width``; what is cut says so."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def span(duration: timedelta) -> str:
-    """A duration in one unit: ``12s``, ``3m``, ``5h``, ``2d``."""
-    seconds = max(duration.total_seconds(), 0.0)
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s" if seconds >= 10 else f"{seconds:.1f}s"

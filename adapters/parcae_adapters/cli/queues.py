@@ -12,10 +12,10 @@ from parcae.measures import (
     Statistics,
     obstacles,
 )
+from parcae.phrases import span
 from parcae.queues import Bounds, Queue, Rate
 from parcae.survey import Standing
 from parcae.telling import rate as rate_words
-from parcae_adapters.cli.output import span
 from parcae_adapters.cli.records import Record, iso
 
 UNKNOWN = "–"

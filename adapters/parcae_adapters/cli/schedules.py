@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from parcae.phrases import span
 from parcae.schedules import Missed, Schedule
 from parcae.values import Instant
-from parcae_adapters.cli.output import span
 from parcae_adapters.cli.records import iso
 
 COLUMNS = ("SCHEDULE", "NEXT", "JOBS", "CRON", "ZONE", "KIND")

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from parcae.events import Event
+from parcae.phrases import span
 from parcae.ports import Recorded
 from parcae.projection import Interval, Span, Track, projected
 from parcae.state import Compensating, Ended, Scheduled
 from parcae.values import Instant, JobId
-from parcae_adapters.cli.output import clean, cut_to, span
+from parcae_adapters.cli.output import clean, cut_to
 
 WIDEST = 60
 NARROWEST = 20

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from parcae import CancelAnswer, CancelOutcome, Job
 from parcae.assess import tell
 from parcae.events import Cancelled, Compensated, Completed, Event, Failed, Quarantined
+from parcae.phrases import span
 from parcae.ports import Recorded
 from parcae.state import Compensating, Ended, Lease, Liveness, Pending, Running, Scheduled, Stored
 from parcae.timing import expired
 from parcae.values import Instant
-from parcae_adapters.cli.output import span
 from parcae_adapters.cli.records import in_work
 
 LAST = (Cancelled, Compensated, Completed, Failed, Quarantined)

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from parcae.checkup import Checkup, Crew, Finding, checkup
 from parcae.errors import ParcaeError
+from parcae.phrases import span
 from parcae.values import Instant
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.options import verb
-from parcae_adapters.cli.output import clean, console, print_table, span, write_json
+from parcae_adapters.cli.output import clean, console, print_table, write_json
 from parcae_adapters.cli.records import Record, iso
 from parcae_adapters.cli.session import Form, NotFound, Session
 

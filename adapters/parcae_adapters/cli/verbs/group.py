@@ -11,6 +11,7 @@ from rich.text import Text
 
 from parcae import Engine, Group, GroupId, Query, Status
 from parcae.change import AggregateEvent
+from parcae.phrases import span
 from parcae.ports import Recorded
 from parcae.state import Ended
 from parcae.telling import progress, tell_aggregate
@@ -18,7 +19,7 @@ from parcae.values import TERMINAL, StreamId
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.groups import brief_group, group_id
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
-from parcae_adapters.cli.output import console, note, print_table, span, status_text, write_json
+from parcae_adapters.cli.output import console, note, print_table, status_text, write_json
 from parcae_adapters.cli.records import Record, happened
 from parcae_adapters.cli.session import Form, NotFound, Refused, Session
 

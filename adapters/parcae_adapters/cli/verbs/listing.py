@@ -12,6 +12,7 @@ from rich.text import Text
 from parcae import Job, Query, Status
 from parcae.explain_engine import ExplainEngine
 from parcae.freshness import Freshness
+from parcae.phrases import span
 from parcae.ports import Page
 from parcae.values import WorkerId
 from parcae_adapters.cli.groups import group_id
@@ -23,7 +24,6 @@ from parcae_adapters.cli.output import (
     cut_to,
     note,
     print_table,
-    span,
     status_text,
     write_json,
 )

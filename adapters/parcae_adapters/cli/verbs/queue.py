@@ -9,11 +9,12 @@ import click
 
 from parcae import Queue, Reason, Rejected
 from parcae.measures import QueueStatistics, Statistics
+from parcae.phrases import span
 from parcae.queues import queue_stream
 from parcae.telling import tell_aggregate
 from parcae_adapters.cli import queues as show
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
-from parcae_adapters.cli.output import note, print_table, span, write_json
+from parcae_adapters.cli.output import note, print_table, write_json
 from parcae_adapters.cli.records import happened
 from parcae_adapters.cli.session import Form, Session
 
