@@ -9,15 +9,16 @@ from parcae import commands as c
 from parcae import grouping
 from parcae import handle as rules
 from parcae.change import Change, View
-from parcae.context import result_name
+from parcae.context import PAYLOAD, result_name
 from parcae.effects import Remind
+from parcae.employer import Handed
 from parcae.errors import LeaseLost, ParcaeError
 from parcae.groups import Group
 from parcae.handle import Held
 from parcae.holds import hold_key
-from parcae.ports import Claimable, Committed, Named, Overdue, Restless, Store
-from parcae.state import Job, Stored
-from parcae.values import Blob, Error, JobId, Status, Token, WorkerId
+from parcae.ports import Claimable, Clock, Committed, Named, Overdue, Query, Restless, Store
+from parcae.state import Job, Running, Stored
+from parcae.values import Blob, Error, Instant, JobId, Status, Token, WorkerId
 
 MAX_PARENTS = 1_000
 """Results of dependencies that are handed to a handler."""
@@ -27,7 +28,7 @@ NOTHING = b"null"
 
 
 class WorkerEngine:
-    """What a worker can ask for.
+    """What a worker can ask for: an :class:`parcae.employer.Employer` on a store.
 
     Args:
         store: where the jobs are; it has the clock and the chance that all of this needs.
@@ -35,6 +36,23 @@ class WorkerEngine:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+
+    @property
+    def clock(self) -> Clock:
+        """The store's clock."""
+        return self.store.clock
+
+    def news(self) -> int:
+        """How many commits were noticed so far."""
+        return self.store.mark()
+
+    async def wait_for_news(self, mark: int) -> int:
+        """Return once there were more commits than ``mark``."""
+        return await self.store.wait(mark)
+
+    async def next_due(self, after: Instant) -> Instant | None:
+        """The next instant past ``after`` at which some job is offered or falls due."""
+        return await self.store.next_due(after)
 
     async def reconcile(self, limit: int = 100) -> Sequence[a.Reconciled]:
         """Settle up to ``limit`` jobs for which something has fallen due; see :meth:`resume`."""
@@ -139,13 +157,18 @@ class WorkerEngine:
         """
         return accepted(await self.command(job_id, c.Fail(token=token, error=error)))
 
-    async def release(self, job_id: JobId, token: Token) -> a.Accepted:
+    async def release(self, job_id: JobId, token: Token, lacks: str = "") -> a.Accepted:
         """Give a job back in a shutdown, forward work or an undo.
+
+        Args:
+            job_id: the job.
+            token: the lease.
+            lacks: what this worker lacks to run it, where that is why.
 
         Raises:
             LeaseLost: somebody else holds the job by now.
         """
-        return accepted(await self.command(job_id, c.Release(token=token)))
+        return accepted(await self.command(job_id, c.Release(token=token, lacks=lacks)))
 
     async def confirm_cancel(self, job_id: JobId, token: Token) -> a.Accepted:
         """Report that the handler has stopped as it was asked to.
@@ -168,6 +191,23 @@ class WorkerEngine:
         """Report that an undo raised; refused like :meth:`fail`."""
         command = c.FailUndo(token=token, phase=phase, error=error)
         return accepted(await self.command(job_id, command))
+
+    async def cancels(self, worker: WorkerId) -> Mapping[JobId, Token]:
+        """The jobs that ``worker`` runs and somebody wants cancelled, with their leases' tokens."""
+        query = Query(worker=worker, statuses=frozenset({Status.RUNNING}), limit=1_000)
+        states = ((one.job.id, one.job.state) for one in (await self.store.find(query)).jobs)
+        return {
+            job_id: state.lease.token
+            for job_id, state in states
+            if isinstance(state, Running) and state.cancel is not None
+        }
+
+    async def handed(self, granted: a.Granted) -> Handed:
+        """The payload of a job that was granted, its results so far, and those of its parents."""
+        job = granted.job
+        blobs = await self.blobs(job.id, needed(job))
+        waited = job.spec.dependencies or job.spec.origin is not None
+        return Handed(blobs=blobs, parents=await self.parents(job) if waited else {})
 
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of a job's payload and results, those that exist."""
@@ -213,6 +253,12 @@ class WorkerEngine:
         if len(committed.changes) + len(committed.revisions) > 1 or _left(committed):
             await self.follow(committed)
         return committed.changes[0].answer
+
+
+def needed(job: Job) -> tuple[str, ...]:
+    """The names of the blobs that a handler of ``job`` is given: the payload, and results."""
+    phases = zip(job.spec.phases, job.phases, strict=True)
+    return (PAYLOAD, *(result_name(spec.name) for spec, one in phases if one.result is not None))
 
 
 def _left(committed: Committed) -> set[JobId]:

@@ -16,6 +16,7 @@ from parcae.answers import Granted
 from parcae.commands import Progress
 from parcae.context import PAYLOAD, Context, Stopped, result_name
 from parcae.definitions import Jobs
+from parcae.employer import Employer
 from parcae.errors import LeaseLost, Reason, Rejected, Unavailable
 from parcae.handlers import (
     Handler,
@@ -27,7 +28,6 @@ from parcae.handlers import (
 )
 from parcae.state import Compensating, PhaseStatus, Undo, UndoStatus
 from parcae.values import Blob, Status
-from parcae.worker_engine import WorkerEngine
 from parcae_adapters.logs import in_hand
 from parcae_adapters.worker.calls import Call, Called, CutOff, Done, Raised
 from parcae_adapters.worker.isolated import IsolatedCall
@@ -52,13 +52,14 @@ class Stop(IntEnum):
 class Execution:
     """Runs one granted job to where the lease ends."""
 
-    def __init__(self, engine: WorkerEngine, jobs: Jobs, granted: Granted) -> None:
+    def __init__(self, engine: Employer, jobs: Jobs, granted: Granted) -> None:
         self.job = granted.job
         self.job_id = granted.job.id
         self.token = granted.lease.token
         self.expires_at = granted.expires_at
         self.progress: Progress | None = None
         self._engine = engine
+        self._granted = granted
         self._jobs = jobs
         self._blobs: dict[str, bytes] = {}
         self._parents: Mapping[str, bytes] = {}
@@ -106,15 +107,9 @@ class Execution:
             log.error("job %s token %d given up: %s", self.job_id, self.token, error)
 
     async def _load(self) -> None:
-        done = (
-            spec.name
-            for spec, phase in zip(self.job.spec.phases, self.job.phases, strict=True)
-            if phase.result is not None
-        )
-        names = (PAYLOAD, *(result_name(name) for name in done))
-        self._blobs.update(await self._insist(lambda: self._engine.blobs(self.job_id, names)))
-        if self.job.spec.dependencies or self.job.spec.origin is not None:
-            self._parents = await self._insist(lambda: self._engine.parents(self.job))
+        handed = await self._insist(lambda: self._engine.handed(self._granted))
+        self._blobs.update(handed.blobs)
+        self._parents = handed.parents
 
     async def _run_all(self) -> None:
         for spec, phase in zip(self.job.spec.phases, self.job.phases, strict=True):

@@ -15,13 +15,11 @@ from datetime import timedelta
 
 from parcae.answers import Renewed
 from parcae.commands import Renew
+from parcae.employer import Employer
 from parcae.errors import Conflict, LeaseLost, ParcaeError, Reason, Unavailable
 from parcae.handle import Held
-from parcae.ports import Query
 from parcae.scheduler_engine import SchedulerEngine
-from parcae.state import Running
-from parcae.values import JobId, Status, WorkerId
-from parcae.worker_engine import WorkerEngine
+from parcae.values import JobId, WorkerId
 from parcae_adapters.logs import in_hand
 from parcae_adapters.worker.execution import Execution, Stop
 
@@ -36,7 +34,7 @@ class Keeper:
 
     def __init__(
         self,
-        engine: WorkerEngine,
+        engine: Employer,
         worker: WorkerId,
         every: timedelta,
         scheduler: SchedulerEngine | None = None,
@@ -106,7 +104,7 @@ class Keeper:
         due = self._due()
         if due:
             await self._renew(due)
-        mark = self._engine.store.mark()
+        mark = self._engine.news()
         if mark != self._mark:
             await self._look_for_cancels()
             self._mark = mark
@@ -151,7 +149,7 @@ class Keeper:
 
     def _expire(self) -> None:
         """The store does not answer: what cannot be renewed is taken for lost once it is over."""
-        now = self._engine.store.clock.now()
+        now = self._engine.clock.now()
         with self._lock:
             over = [one for one, _ in self._held.values() if one.expires_at <= now]
         for execution in over:
@@ -162,12 +160,9 @@ class Keeper:
             held = {job_id: execution for job_id, (execution, _) in self._held.items()}
         if not held:
             return
-        query = Query(worker=self._worker, statuses=frozenset({Status.RUNNING}), limit=1_000)
-        for stored in (await self._engine.store.find(query)).jobs:
-            state, execution = stored.job.state, held.get(stored.job.id)
-            if execution is None or not isinstance(state, Running) or state.cancel is None:
-                continue
-            if state.lease.token == execution.token:
+        for job_id, token in (await self._engine.cancels(self._worker)).items():
+            execution = held.get(job_id)
+            if execution is not None and execution.token == token:
                 execution.interrupt(Stop.CANCEL)
 
     async def _reconcile(self) -> None:

@@ -15,6 +15,7 @@ from typing import Self
 
 from parcae.answers import Granted
 from parcae.definitions import Jobs
+from parcae.employer import Employer
 from parcae.errors import ParcaeError, Unavailable
 from parcae.scheduler_engine import SchedulerEngine
 from parcae.schedules import Calendar
@@ -43,7 +44,7 @@ class Worker:
     """Runs the jobs of an application.
 
     Args:
-        engine: where the jobs are.
+        engine: who gives it work: the engine on a store, or one on a server elsewhere.
         jobs: what can be run here.
         concurrency: how many jobs at once.
         queues: only from these; ``None``: from all.
@@ -55,11 +56,12 @@ class Worker:
 
     Raises:
         ValueError: durations do not fit together (rule 9 of the lifecycle); says which and how.
+        TypeError: a calendar, where the jobs are elsewhere: schedules need the store itself.
     """
 
     def __init__(
         self,
-        engine: WorkerEngine,
+        engine: Employer,
         jobs: Jobs,
         *,
         concurrency: int = 10,
@@ -78,7 +80,7 @@ class Worker:
         self._jobs = jobs
         self._concurrency = concurrency
         self._queues = None if queues is None else frozenset(queues)
-        scheduler = None if calendar is None else SchedulerEngine(engine.store, calendar)
+        scheduler = None if calendar is None else _scheduler(engine, calendar)
         self._keeper = Keeper(engine, self.name, reconcile_every, scheduler)
         self._running: dict[asyncio.Task[None], Execution] = {}
         self._claims = 0
@@ -135,9 +137,9 @@ class Worker:
             await self._keeper.stop()
 
     async def _listen(self) -> None:
-        mark = self._engine.store.mark()
+        mark = self._engine.news()
         while True:
-            mark = await self._engine.store.wait(mark)
+            mark = await self._engine.wait_for_news(mark)
             self._nudge.set()
 
     async def _claim(self) -> None:
@@ -194,9 +196,9 @@ class Worker:
 
     async def _until_due(self) -> float:
         """Seconds until a job is offered, ``LOOK`` at the most."""
-        now = self._engine.store.clock.now()
+        now = self._engine.clock.now()
         try:
-            due = await self._engine.store.next_due(now)
+            due = await self._engine.next_due(now)
         except ParcaeError:
             return LOOK
         return LOOK if due is None else min((due - now).total_seconds(), LOOK)
@@ -225,6 +227,13 @@ class Worker:
             task.cancel()
         if self._running:
             await asyncio.wait(set(self._running), timeout=PAUSE)
+
+
+def _scheduler(engine: Employer, calendar: Calendar) -> SchedulerEngine:
+    if not isinstance(engine, WorkerEngine):
+        expected = "expected an engine on a store, for this worker is to see to schedules"
+        raise TypeError(f"{expected}; got {type(engine).__name__}: leave out the calendar")
+    return SchedulerEngine(engine.store, calendar)
 
 
 def _unique_name() -> str:
