@@ -211,6 +211,14 @@ def _exactly(kind: type, says: str) -> Any:
     return hook
 
 
+_string = _exactly(str, "a string")
+
+
+def _text(value: Any, kind: Any) -> Any:
+    # cattrs asks here for the enums too whose members are strings.
+    return _string(value, kind) if kind is str else _choice(value, kind)
+
+
 def _number(value: Any, _: Any) -> float:
     if type(value) not in (int, float):
         raise TypeError(f"expected a number, got {_shown(value)}")
@@ -290,8 +298,7 @@ def _dict_hook(value: Any, _: Any) -> Any:
 
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
-    # By predicate: registered by class it would be taken for the string enums too.
-    converter.register_structure_hook_func(lambda kind: kind is str, _exactly(str, "a string"))
+    converter.register_structure_hook(str, _text)
     converter.register_structure_hook(int, _exactly(int, "a whole number"))
     converter.register_structure_hook(bool, _exactly(bool, "true or false"))
     converter.register_structure_hook(float, _number)
