@@ -17,7 +17,7 @@ from parcae.queues import Queue
 from parcae.saga import resume
 from parcae.schedules import ScheduleRemoved
 from parcae.state import Compensating, Ended, Job, Scheduled, Stored
-from parcae.values import Instant, JobId, StreamId, Version
+from parcae.values import Instant, JobId, StreamId, Version, instant
 
 EVIDENCE = (Annotated, LateResultRecorded, Deleted)
 """The only events that may follow a terminal one."""
@@ -173,3 +173,20 @@ def _rested(job: Job, queue: Queue) -> bool:
     """Whether its patience rests, or has rested: it may begin anew whenever it is looked at."""
     impatient = isinstance(job.state, Scheduled) and job.spec.timing.stale_after is not None
     return impatient and (queue.paused or queue.resumed_at is not None)
+
+
+def ending_cursor(at: Instant, job_id: JobId) -> str:
+    """Where a page of ended jobs ended, as text: the end's instant and the job's name."""
+    return f"{at.isoformat()} {job_id}"
+
+
+def ending_place(cursor: str) -> tuple[Instant, JobId] | None:
+    """What :func:`ending_cursor` made; ``None``: from the first on.
+
+    Raises:
+        ValueError: nothing that it made.
+    """
+    if not cursor:
+        return None
+    at, _, name = cursor.partition(" ")
+    return instant(Instant.fromisoformat(at)), JobId(name)

@@ -13,18 +13,22 @@ from typing import Any
 from attrs import evolve as replace
 from cattrs.gen import make_dict_structure_fn, override
 
+from parcae import deliveries as v
 from parcae import events as e
 from parcae import groups as g
 from parcae import queues as q
 from parcae import schedules as d
+from parcae import seal
 from parcae import state as s
+from parcae import subscriptions as n
 from parcae.bitmap import pack, unpack
 from parcae.change import Aggregate, AnyEvent, stream_of
 from parcae.compensation import still_owed
 from parcae.converter import CONVERTER, Record, dump, load, unstructured
 from parcae.errors import Corrupt
 from parcae.spec import Spec
-from parcae.values import JobId, StreamId, cut
+from parcae.values import JobId, StreamId, WorkerId, cut
+from parcae.workers import Presence
 
 Upcaster = Callable[[Record], Record]
 
@@ -72,6 +76,23 @@ TAGS: Mapping[str, type[AnyEvent]] = {
     "schedule-paused": d.SchedulePaused,
     "schedule-resumed": d.ScheduleResumed,
     "schedule-removed": d.ScheduleRemoved,
+    "subscription-set": n.SubscriptionSet,
+    "secret-rotated": n.SecretRotated,
+    "subscription-disabled": n.SubscriptionDisabled,
+    "subscription-enabled": n.SubscriptionEnabled,
+    "subscription-removed": n.SubscriptionRemoved,
+    "sealed": seal.Sealed,
+    "unsealed": seal.Unsealed,
+    "delivery-owed": v.DeliveryOwed,
+    "delivery-started": v.DeliveryStarted,
+    "delivered": v.Delivered,
+    "delivery-failed": v.DeliveryFailed,
+    "delivery-lost": v.DeliveryLost,
+    "delivery-released": v.DeliveryReleased,
+    "delivery-died": v.DeliveryDied,
+    "delivery-replayed": v.DeliveryReplayed,
+    "late-attempt-recorded": v.LateAttemptRecorded,
+    "delivery-deleted": v.DeliveryDeleted,
 }
 """The names under which events are stored. They never change, whatever becomes of the classes."""
 
@@ -250,6 +271,23 @@ def decode_liveness(data: bytes, *, job_id: JobId | None = None) -> s.Liveness:
         return CONVERTER.structure(_schema(load(data)), s.Liveness)
     except Exception as error:
         raise Corrupt(_says(data, error), job_id=job_id) from error
+
+
+def encode_presence(presence: Presence) -> bytes:
+    """The stored form of what a worker says of itself."""
+    return dump({"schema": STATE_SCHEMA, **CONVERTER.unstructure(presence)})
+
+
+def decode_presence(data: bytes, *, worker: WorkerId) -> Presence:
+    """What a worker has said of itself.
+
+    Raises:
+        Corrupt: damaged.
+    """
+    try:
+        return CONVERTER.structure(_schema(load(data)), Presence)
+    except Exception as error:
+        raise Corrupt(f"worker {worker}: {_says(data, error)}") from error
 
 
 def encode_aggregate(aggregate: Aggregate) -> bytes:

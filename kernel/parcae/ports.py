@@ -6,12 +6,14 @@ implements these ports owns bytes, time and wake-ups, and chooses no transition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from attrs import Factory, field, frozen
 
 from parcae.change import Aggregate, AggregateEvent, AnyEvent, Change, Key, Revision, View
+from parcae.deliveries import Delivery
+from parcae.deliveries import Standing as Stage
 from parcae.events import Event
 from parcae.state import Stored
 from parcae.survey import Scope, Standing, Survey
@@ -26,6 +28,7 @@ from parcae.values import (
     WorkerId,
     valid_number,
 )
+from parcae.workers import Presence
 
 E = TypeVar("E", covariant=True)
 
@@ -42,7 +45,9 @@ class Named:
 
     The names of ``ids`` may be groups' too, which then are in ``View.groups``. With the jobs and
     groups come their pending dependents, with the jobs their groups and queues, and which of them
-    are needed. Blobs where asked for.
+    are needed. Blobs where asked for. With deliveries of ordered subscriptions comes the next open
+    one of the same subject. With ``lines``: ``View.held`` of the jobs' queues, and the
+    keys of the jobs' rates, so that one of them may be claimed by its name.
     """
 
     ids: tuple[JobId, ...] = ()
@@ -51,6 +56,8 @@ class Named:
     queues: tuple[str, ...] = ()
     groups: tuple[GroupId, ...] = ()
     schedules: tuple[str, ...] = ()
+    lines: bool = False
+    deliveries: tuple[StreamId, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -58,7 +65,8 @@ class Claimable:
     """The ``limit`` jobs that :func:`parcae.admission.choose` takes of all that are offered now to
     these kinds and queues, and those that are held by ``worker`` under this very ``request``.
 
-    Offered now: ``Offer.at`` ≤ now < ``Offer.until``. ``queues`` ``None``: all. With them come
+    Offered now: ``Offer.at`` ≤ now < ``Offer.until``. ``queues`` ``None``: all. Those that are
+    to be left ``without`` are as if they were of a kind that is not served. With them come
     their queues, ``View.held``, and the keys of their rates (:func:`parcae.admission.rate_keys`).
     More jobs than are taken are lawful; how many others wait must not matter for the cost.
     """
@@ -68,6 +76,7 @@ class Claimable:
     kinds: frozenset[str]
     queues: frozenset[str] | None = None
     limit: int = field(default=1, validator=valid_number(1, 1_000))
+    without: frozenset[JobId] = frozenset()
 
 
 @frozen(kw_only=True)
@@ -102,7 +111,40 @@ class Ticking:
     limit: int = field(default=20, validator=valid_number(1, 1_000))
 
 
-Selection = Named | Claimable | Overdue | Restless | Ticking
+@frozen(kw_only=True)
+class Deliverable:
+    """The ``limit`` deliveries, the longest due first, that are due in the lines of
+    :func:`parcae.outbox.lines`, of each line no more than it has room for; before them those that
+    are held by ``worker`` under this very ``request``.
+
+    Due: ``Revision.remind`` ≤ now. Their bodies are in ``View.blobs``. With one of an ordered
+    subscription comes the first open one of the same subject, which may be due later.
+
+    Attributes:
+        worker: who asks.
+        request: a key of this very request.
+        limit: how many at the most.
+        each: how many of one subscription at the most.
+        room: how many of these subscriptions, in place of ``each``; 0: none.
+    """
+
+    worker: WorkerId
+    request: str
+    limit: int = field(default=100, validator=valid_number(1, 1_000))
+    each: int = field(default=10, validator=valid_number(1, 1_000))
+    room: Mapping[str, int] = Factory(dict)
+
+
+@frozen(kw_only=True)
+class Spent:
+    """The ``limit`` deliveries that were delivered, or given up, before these instants."""
+
+    delivered_before: Instant
+    dead_before: Instant
+    limit: int = field(default=100, validator=valid_number(1, 1_000))
+
+
+Selection = Named | Claimable | Overdue | Restless | Ticking | Deliverable | Spent
 
 
 @frozen(kw_only=True)
@@ -174,6 +216,52 @@ class Page:
     cursor: str = ""
 
 
+@frozen(kw_only=True)
+class DeliveryQuery:
+    """Which deliveries to list. Empty sets do not restrict.
+
+    Attributes:
+        states: pending, delivering, delivered, dead; withheld and disabled are no states of theirs.
+        subscriptions: owed to these.
+        subject: of the events of this stream.
+        limit: how many at the most.
+        cursor: where the page before ended, as it said.
+    """
+
+    states: frozenset[Stage] = frozenset()
+    subscriptions: frozenset[str] = frozenset()
+    subject: StreamId | None = None
+    limit: int = field(default=100, validator=valid_number(1, 1_000))
+    cursor: str = ""
+
+
+@frozen(kw_only=True)
+class DeliveryPage:
+    """Some of the deliveries that a query names, newest id first.
+
+    Attributes:
+        deliveries: these.
+        cursor: where the next page begins; empty: there is none.
+    """
+
+    deliveries: Sequence[Delivery] = Factory(tuple)
+    cursor: str = ""
+
+
+@frozen(kw_only=True)
+class Extent:
+    """How far the log reaches.
+
+    Attributes:
+        whole: past this position nothing is missing; before it, events of deleted jobs may be. 0:
+            nothing was ever deleted.
+        head: the last position; 0: nothing has happened yet.
+    """
+
+    whole: Position = Position(0)
+    head: Position = Position(0)
+
+
 class Clock(Protocol):
     """Time.
 
@@ -241,6 +329,26 @@ class Store(EventBus, Protocol):
         cannot answer raises ``Unavailable``; after it, repeating is safe.
     15. ``survey`` and ``standing`` count what one commit left behind, ``now`` read after it: each
        job once, whatever commits meanwhile. They hold up no commit.
+    16. ``look`` shows what ``transact`` would show to a rule, of one instant and without a lock:
+        nobody who writes keeps it waiting. What a host has handed in and nobody has admitted yet
+        need not be in it.
+    17. ``enlist`` writes a row of the register of workers in place of that worker's former one,
+        and strikes out who was to be taken for gone before
+        :func:`parcae.workers.forgotten_before` of what it says, and of more than
+        :data:`parcae.workers.MOST_WORKERS` those that are gone first. No event, no position, and
+        it need not wake anybody. ``dismiss`` of one that is not there does nothing.
+    18. ``ended`` finds by an index what has ended so by then: how many others there are does not
+        matter for the cost.
+    19. ``expire`` deletes keys of the named scopes whose ``expires_at`` is there and ≤ ``before``,
+        the first to expire first, and nothing else. No event, no position.
+    20. What a rule gives back is stored as :func:`parcae.outbox.complete` completes it: with the
+        deliveries that it owes, in the same commit (S14). All subscriptions and the seal are in
+        every view.
+    21. A ``Revision`` without an aggregate after it deletes it: its row, its blobs and all events
+        but the last go. ``blobs`` are kept with it, those ``dropped`` go.
+    22. ``extent`` says of one instant where the log ends, and up to where events of it may have
+        been deleted: past ``Extent.whole`` none is missing, so that whoever goes on from there or
+        later misses nothing. Neither goes back.
     """
 
     @property
@@ -288,6 +396,10 @@ class Store(EventBus, Protocol):
         """The events of all jobs, queues, groups and schedules, in order."""
         ...
 
+    async def extent(self) -> Extent:
+        """How far the log reaches, and from where on it is whole."""
+        ...
+
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of those of the named blobs that exist."""
         ...
@@ -309,8 +421,47 @@ class Store(EventBus, Protocol):
         """Where a job stands in line, by :func:`parcae.survey.before`; ``None``: there is none."""
         ...
 
+    async def look(self, selection: Named | Overdue) -> View:
+        """What a rule would be shown now; nothing comes of it."""
+        ...
+
+    async def ended(
+        self, status: Status, until: Instant, *, cursor: str = "", limit: int = 100
+    ) -> Page:
+        """A page of jobs that ended so, at ``until`` or earlier, the first to end first."""
+        ...
+
+    async def expire(self, scopes: Collection[str], before: Instant, limit: int = 1_000) -> int:
+        """Delete up to ``limit`` keys that are over; how many were deleted."""
+        ...
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there."""
+        ...
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out of the register."""
+        ...
+
+    async def workers(self) -> Sequence[Presence]:
+        """Everybody in the register, by name; who of them is there, the kernel judges."""
+        ...
+
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself, beside what a refold finds; empty: nothing."""
+        ...
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of deliveries, newest first."""
+        ...
+
+    async def tally(self) -> Mapping[tuple[str, Stage], int]:
+        """How many deliveries are in which of their states, by subscription."""
+        ...
+
+    async def next_delivery(self, after: Instant | None = None) -> Instant | None:
+        """The earliest instant, later than ``after``, at which some delivery is due in the lines
+        of :func:`parcae.outbox.lines`; ``None``: never."""
         ...
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from parcae.errors import ParcaeError
 from parcae.evolve import fold
 from parcae.fsck import fsck
 from parcae.groups import Group
-from parcae.ports import Committed, Entropy, Query, Rule, Selection, Store
+from parcae.ports import Committed, Entropy, Named, Overdue, Query, Rule, Selection, Store
 from parcae.state import Stored
 from parcae.survey import Scope
 from parcae.values import JobId, Position, Status, Version, WorkerId, seconds
@@ -133,6 +133,10 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda store: store.next_due(self.clock.now()))
         for query in QUERIES:
             self._compare_lists(query)
+        ends = (Status.COMPLETED, Status.CANCELLED)
+        self._compare_ends(ends[len(log) % len(ends)])
+        if not len(log) % 4:
+            self._compare_looks()
         # One of them a step, in turns: a survey looks at everything, and steps are many.
         self._compare_surveys(SCOPES[len(log) % len(SCOPES)])
 
@@ -145,6 +149,16 @@ class Twins(RuleBasedStateMachine):
         if stored is not None:
             assert fold(job, (one.event for one in history)) == stored.job
             self.reached[stored.job.status] += 1
+
+    def _compare_ends(self, status: Status) -> None:
+        now = self.clock.now()
+        page = self.both(lambda store: store.ended(status, now, limit=2))
+        if page.cursor:
+            self.both(lambda store: store.ended(status, now, cursor=page.cursor, limit=2))
+
+    def _compare_looks(self) -> None:
+        looked = [self.runner.run(_looked(one, self.jobs)) for one in (self.model, self.system)]
+        assert looked[1] == looked[0]
 
     def _compare_surveys(self, scope: Scope) -> None:
         self.both(lambda store: store.survey(scope))
@@ -181,6 +195,12 @@ def alive(stored: Stored | None) -> bool:
 def _entropy(seed: int) -> Entropy:
     chance = random.Random(seed)
     return lambda: chance.getrandbits(128)
+
+
+async def _looked(store: Store, jobs: Sequence[JobId]) -> list[View]:
+    """What is overdue, and some jobs by name, without what chance has to do with."""
+    wanted = (Overdue(limit=2), Named(ids=tuple(jobs[-2:]), blobs=True))
+    return [replace(await store.look(one), seed=0) for one in wanted]
 
 
 async def _fetch(store: Store, job: JobId) -> Stored | None:

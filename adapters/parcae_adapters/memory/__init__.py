@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 from parcae.change import Aggregate, AggregateEvent, AnyEvent, Revision, View, announced
@@ -19,6 +19,9 @@ from parcae.ports import (
     Clock,
     Committed,
     Entropy,
+    Extent,
+    Named,
+    Overdue,
     Page,
     Query,
     Recorded,
@@ -27,10 +30,12 @@ from parcae.ports import (
 )
 from parcae.state import Stored
 from parcae.survey import Scope, Standing, Survey
-from parcae.values import Instant, JobId, Position, Status, StreamId, Version
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version, WorkerId
+from parcae.workers import Presence
 from parcae_adapters.clock import SystemClock
 from parcae_adapters.contract import check, split
 from parcae_adapters.memory.faults import faults
+from parcae_adapters.memory.register import Register
 from parcae_adapters.memory.shelves import Shelves
 from parcae_adapters.memory.survey import standing, survey
 from parcae_adapters.memory.views import view
@@ -61,6 +66,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._bus = Wakeups(self._clock)
         self._shelves = Shelves()
+        self._register = Register()
         self._open = True
 
     @property
@@ -168,6 +174,12 @@ class MemoryStore:
             self._require_open()
             return tuple(islice(self._shelves.log(after), max(limit, 0)))
 
+    async def extent(self) -> Extent:
+        """How far the log reaches, and from where on it is whole."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.extent()
+
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of those of the named blobs that exist."""
         with self._lock:
@@ -193,6 +205,44 @@ class MemoryStore:
         with self._lock:
             self._require_open()
             return standing(self._shelves, job_id, self._clock.now())
+
+    async def look(self, selection: Named | Overdue) -> View:
+        """What a rule would be shown now; nothing comes of it."""
+        with self._lock:
+            self._require_open()
+            return self._view(selection)
+
+    async def ended(
+        self, status: Status, until: Instant, *, cursor: str = "", limit: int = 100
+    ) -> Page:
+        """A page of jobs that ended so, at ``until`` or earlier, the first to end first."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.ended(status, until, cursor, limit)
+
+    async def expire(self, scopes: Collection[str], before: Instant, limit: int = 1_000) -> int:
+        """Delete up to ``limit`` keys that are over; how many were deleted."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.expire(scopes, before, limit)
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there."""
+        with self._lock:
+            self._require_open()
+            self._register.enlist(presence)
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out of the register."""
+        with self._lock:
+            self._require_open()
+            self._register.dismiss(worker)
+
+    async def workers(self) -> Sequence[Presence]:
+        """Everybody in the register, by name."""
+        with self._lock:
+            self._require_open()
+            return self._register.all()
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself; empty: nothing."""

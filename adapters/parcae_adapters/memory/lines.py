@@ -103,7 +103,11 @@ def _first(
     most = min(room.left(lane, undo=undo), wanted.limit)
     if not most:
         return iter(())
-    fitting = ((job, offer) for _, job, offer in entries if _fits(offer, wanted, now))
+    fitting = (
+        (job, offer)
+        for _, job, offer in entries
+        if job not in wanted.without and _fits(offer, wanted, now)
+    )
     return islice(fitting, most)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -14,11 +14,11 @@ from parcae.change import AggregateEvent, AnyEvent, Change, Key, KeyRow, Revisio
 from parcae.effects import Offer
 from parcae.errors import Conflict, Reason
 from parcae.events import Deleted, Event
-from parcae.ports import Claimable, Query, Recorded
+from parcae.ports import Claimable, Extent, Page, Query, Recorded
 from parcae.queues import Queue
-from parcae.state import Stored
-from parcae.values import Instant, JobId, Place, Position, StreamId, Version
-from parcae_adapters.contract import owed, turn
+from parcae.state import Ended, Stored
+from parcae.values import Instant, JobId, Place, Position, Status, StreamId, Version
+from parcae_adapters.contract import ending_cursor, ending_place, owed, turn
 from parcae_adapters.memory.edges import Edges
 from parcae_adapters.memory.lines import Lines
 from parcae_adapters.memory.sorted import remove
@@ -55,6 +55,7 @@ class Shelves:
         self._log: list[Recorded[AnyEvent] | None] = []
         self._ids: list[JobId] = []
         self._reminders: list[tuple[Instant, JobId]] = []
+        self._ends: defaultdict[Status, list[tuple[Instant, JobId]]] = defaultdict(list)
         self._held: defaultdict[tuple[str, str], set[JobId]] = defaultdict(set)
 
     @property
@@ -88,6 +89,11 @@ class Shelves:
         """All events past ``after`` that are not deleted, in order."""
         return (one for one in islice(self._log, max(after, 0), None) if one is not None)
 
+    def extent(self) -> Extent:
+        """Where the log ends, and where the last gap in it is."""
+        kept = (index for index in range(len(self._log), 0, -1) if self._log[index - 1] is None)
+        return Extent(whole=Position(next(kept, 0)), head=self.position)
+
     def claimable(self, wanted: Claimable, now: Instant) -> Iterator[JobId]:
         """What this very request holds already, then what is offered to it."""
         held = self._held.get((wanted.worker, wanted.request), set())
@@ -113,6 +119,27 @@ class Shelves:
             stored = self.rows[self._ids[index]].stored
             if _matches(query, stored):
                 yield stored
+
+    def ended(self, status: Status, until: Instant, cursor: str, limit: int) -> Page:
+        """Jobs that ended so by ``until``, the first to end first, from beyond ``cursor``."""
+        after = ending_place(cursor)
+        line = [(at, name) for at, name in self._ends[status] if at <= until]
+        if after is not None:
+            line = [one for one in line if one > after]
+        found = line[:limit]
+        jobs = tuple(self.rows[name].stored for _, name in found)
+        return Page(jobs=jobs, cursor=ending_cursor(*found[-1]) if len(line) > limit else "")
+
+    def expire(self, scopes: Collection[str], before: Instant, limit: int) -> int:
+        """Forget keys of these scopes that were over before, the first to expire first."""
+        over = sorted(
+            (row.expires_at, key.scope, key.key)
+            for key, row in self.keys.items()
+            if key.scope in scopes and row.expires_at is not None and row.expires_at <= before
+        )[:limit]
+        for _, scope, name in over:
+            del self.keys[Key(scope=scope, key=name)]
+        return len(over)
 
     def refuse_reuse(self, changes: Sequence[Change]) -> None:
         """The name of a deleted job is not given again.
@@ -166,6 +193,8 @@ class Shelves:
             self.lines.offer(job.id, row.offer)
         if row.remind is not None:
             insort(self._reminders, (row.remind, job.id))
+        if isinstance(job.state, Ended):
+            insort(self._ends[job.status], (job.state.at, job.id))
         if job.lease is not None:
             self._held[job.lease.worker, job.lease.request].add(job.id)
 
@@ -180,7 +209,9 @@ class Shelves:
             self.lines.withdraw(job_id, row.offer)
         if row.remind is not None:
             remove(self._reminders, (row.remind, job_id))
-        lease = row.stored.job.lease
+        state, lease = row.stored.job.state, row.stored.job.lease
+        if isinstance(state, Ended):
+            remove(self._ends[state.status], (state.at, job_id))
         if lease is not None:
             holder = lease.worker, lease.request
             self._held[holder].discard(job_id)

@@ -49,6 +49,8 @@ class _Loader:
         match selection:
             case Named():
                 self._named(selection)
+                if selection.lines:
+                    self._occupied()
             case Claimable():
                 self._take(shelves.claimable(selection, now))
                 lanes = dict.fromkeys(one.job.spec.lane for one in self._jobs.values())
@@ -66,6 +68,12 @@ class _Loader:
             case _:
                 assert_never(selection)
         return self._view()
+
+    def _occupied(self) -> None:
+        """What decides how much room is left in the lanes of the jobs."""
+        lanes = dict.fromkeys(one.job.spec.lane for one in self._jobs.values())
+        self._keys = (*self._keys, *(key for lane in lanes for key in rate_keys(lane)))
+        self._held = self._shelves.lines.held(self._set())
 
     def _named(self, wanted: Named) -> None:
         shelves, streams = self._shelves, self._shelves.streams

@@ -32,7 +32,10 @@ def claimable(tables: Tables, wanted: Claimable, now: Instant) -> dict[str, Any]
         found.sort(key=lambda one: turn(tables.known(one).job))
     tables.promote(now)
     queues = tables.queues()
-    held = _held(tables.connection, wanted, queues) if queues else {}
+    asked = (
+        queues if wanted.queues is None else {n: queues[n] for n in wanted.queues & queues.keys()}
+    )
+    held = occupied(tables.connection, asked)
     walk = Walk(tables, wanted, now, held)
     found += walk.taken()
     tables.load(found)
@@ -49,16 +52,9 @@ def claimable(tables: Tables, wanted: Claimable, now: Instant) -> dict[str, Any]
     }
 
 
-def _held(
-    connection: sqlite3.Connection, wanted: Claimable, queues: Mapping[str, Queue]
-) -> dict[Lane, int]:
-    """How many jobs of each lane hold a slot, in the queues that have bounds and are asked for."""
-    bounded = [
-        name
-        for name, queue in queues.items()
-        if (wanted.queues is None or name in wanted.queues)
-        and (queue.keyed or queue.bounds != Bounds())
-    ]
+def occupied(connection: sqlite3.Connection, queues: Mapping[str, Queue]) -> dict[Lane, int]:
+    """How many jobs of each lane hold a slot, in those of the queues that have bounds."""
+    bounded = [name for name, one in queues.items() if one.keyed or one.bounds != Bounds()]
     if not bounded:
         return {}
     statement = sql.counted(len(bounded))
@@ -110,6 +106,7 @@ class Walk:
             now=exact(self._now),
             left=self.left,
             missed=self._missed,
+            without=wanted.without,
         )
         ready = served(connection, wanted.queues, wanted.kinds)
         return [Line(source, name, kinds, self._queues.get(name)) for name, kinds in ready.items()]

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from heapq import heapify, heappop, heapreplace
+from itertools import islice
 from typing import Any
 
 from attrs import frozen
@@ -69,12 +70,14 @@ class Source:
         now: microseconds since 1970.
         left: how many of a lane may start.
         missed: whether it is too late for a job.
+        without: jobs that are not served.
     """
 
     connection: sqlite3.Connection
     now: int
     left: Left
     missed: Missed
+    without: frozenset[JobId] = frozenset()
 
 
 class Line:
@@ -134,7 +137,10 @@ class Line:
         rows = self._source.connection.execute(
             walks.stream(index, 0), (*prefix, self._source.now, self._source.now)
         )
-        return [row[0] for row in rows.fetchmany(limit)]
+        without = self._source.without
+        if not without:
+            return [row[0] for row in rows.fetchmany(limit)]
+        return list(islice((row[0] for row in rows if row[0] not in without), limit))
 
     def close(self) -> None:
         """Read no further."""
@@ -212,7 +218,10 @@ class Line:
 
     def _read(self, at: int) -> Entry | None:
         with suppress(StopIteration):
-            job_id, kind, lane, since, until, undo, priority, place = next(self._streams[at])
+            row = next(self._streams[at])
+            while row[0] in self._source.without:
+                row = next(self._streams[at])
+            job_id, kind, lane, since, until, undo, priority, place = row
             offer = Offer(
                 at=instant(since),
                 until=None if until is None else instant(until),

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parcae.change import Aggregate, AnyEvent
-from parcae.ports import Page, Query, Recorded
-from parcae.state import Job, Stored
+from parcae.ports import Extent, Page, Query, Recorded
+from parcae.state import Ended, Job, Stored
 from parcae.values import Instant, JobId, Position, Status, StreamId, Version
+from parcae_adapters.contract import ending_cursor, ending_place
 from parcae_adapters.sqlite.rows import FOUND, Recent, instant, micros, recorded, shelf, stored
 from parcae_adapters.sqlite.statements import AGGREGATE
 
@@ -19,6 +20,9 @@ HISTORY = """
 LOG = """
     SELECT position, stream, version, data FROM parcae_events
     WHERE position > ? ORDER BY position LIMIT ?"""
+EXTENT = """
+    SELECT (SELECT position FROM parcae_gone),
+        coalesce((SELECT max(position) FROM parcae_events), 0)"""
 NEXT_DUE = """
     SELECT min(at) FROM (
         SELECT min(offer_at) AS at FROM parcae_jobs WHERE offer_at > :after
@@ -29,6 +33,11 @@ NEXT_DUE = """
 AGGREGATES = """
     SELECT stream, version, state FROM parcae_aggregates
     WHERE stream > ? AND state IS NOT NULL ORDER BY stream LIMIT ?"""
+
+ENDED = f"""
+    {FOUND.replace("AS j", "AS j INDEXED BY parcae_ended_at", 1)}
+    WHERE j.status = ? AND j.ended_at <= ? AND (j.ended_at, j.id) > (?, ?)
+    ORDER BY j.ended_at, j.id LIMIT ?"""
 
 BEFORE_ALL = -(2**62)
 """Microseconds: an instant before every other."""
@@ -58,6 +67,17 @@ class Queries:
         jobs = tuple(self._stored(row) for row in rows[: query.limit])
         return Page(jobs=jobs, cursor=jobs[-1].job.id if len(rows) > query.limit else "")
 
+    def ended(self, status: Status, until: Instant, cursor: str, limit: int) -> Page:
+        """Jobs that ended so by ``until``, the first to end first."""
+        after = ending_place(cursor)
+        since, name = (BEFORE_ALL, "") if after is None else (micros(after[0]), after[1])
+        wanted = (status, micros(until), since, name, limit + 1)
+        rows = self.connection.execute(ENDED, wanted).fetchall()
+        jobs = tuple(self._stored(row) for row in rows[:limit])
+        ends = [one.job.state.at for one in jobs if isinstance(one.job.state, Ended)]
+        more = len(rows) > limit
+        return Page(jobs=jobs, cursor=ending_cursor(ends[-1], jobs[-1].job.id) if more else "")
+
     def count(self, query: Query) -> Mapping[Status, int]:
         """How many jobs, by status."""
         conditions, parameters = _conditions(query)
@@ -84,6 +104,11 @@ class Queries:
         """The events of everything."""
         rows = self.connection.execute(LOG, (after, max(limit, 0))).fetchall()
         return tuple(map(recorded, rows))
+
+    def extent(self) -> Extent:
+        """How far the log reaches, and from where on it is whole."""
+        whole, head = self.connection.execute(EXTENT).fetchone()
+        return Extent(whole=Position(whole), head=Position(head))
 
     def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """Bytes, by name."""

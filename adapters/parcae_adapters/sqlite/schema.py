@@ -171,12 +171,46 @@ def _lines(db: Database) -> None:
         WHERE worker IS NOT NULL""")
 
 
+@MIGRATIONS(name="0005_workers_and_ends")
+def _workers_and_ends(db: Database) -> None:
+    # Small, and written every few seconds: who is there, and until when to think so.
+    db.execute("""
+        CREATE TABLE parcae_workers (
+            id TEXT NOT NULL PRIMARY KEY,
+            until INTEGER NOT NULL,
+            state BLOB NOT NULL
+        ) WITHOUT ROWID""")
+    # For retention: what ended first, of each outcome; and what is over, of each scope of keys.
+    db.execute("""
+        CREATE INDEX parcae_ended_at ON parcae_jobs (status, ended_at, id)
+        WHERE ended_at IS NOT NULL""")
+    db.execute("""
+        CREATE INDEX parcae_expiring ON parcae_keys (scope, expires_at)
+        WHERE expires_at IS NOT NULL""")
+
+
+@MIGRATIONS(name="0007_gone_events")
+def _gone_events(db: Database) -> None:
+    # Up to where events of the log may be missing: whoever reads on from before it is told so.
+    db.execute("CREATE TABLE parcae_gone (position INTEGER NOT NULL)")
+    # What went before this was written down stood before the last deletion, and came before it.
+    db.execute("""
+        INSERT INTO parcae_gone SELECT coalesce(max(position) - 1, 0) FROM parcae_events
+        WHERE tag = 'deleted'""")
+    db.execute("""
+        CREATE TRIGGER parcae_went AFTER DELETE ON parcae_events
+        WHEN OLD.position > (SELECT position FROM parcae_gone)
+        BEGIN UPDATE parcae_gone SET position = OLD.position; END""")
+
+
 NAMES = frozenset(
     {
         "0001_jobs_and_events",
         "0002_indexes",
         "0003_fences",
         "0004_queues_groups_and_schedules",
+        "0005_workers_and_ends",
+        "0007_gone_events",
     }
 )
 """The migrations that this version knows."""

@@ -7,6 +7,8 @@ together, as few of them as there are, when somebody has to look at the tables o
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
 
 from parcae.change import Revision, announced
 from parcae.ports import Clock, Committed, Entropy, Named, Rule, Selection
@@ -15,6 +17,8 @@ from parcae_adapters.contract import check, split
 from parcae_adapters.sqlite.arrivals import Arrivals
 from parcae_adapters.sqlite.tables import Tables
 from parcae_adapters.sqlite.views import Views
+
+T = TypeVar("T")
 
 
 class Session:
@@ -61,6 +65,11 @@ class Session:
             # More came than one transaction admits, and these may be among the rest.
             self._arrivals.admit_these(selection)
         return self._admit(selection, rule)
+
+    def beside(self, task: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with rows that no view shows: what was staged before it is there."""
+        self.flush()
+        return task(self._tables.connection)
 
     def _admit(self, selection: Selection, rule: Rule) -> Committed:
         view = self._views.view(selection)

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from parcae.change import Aggregate, AggregateEvent, AnyEvent
+from parcae.change import Aggregate, AggregateEvent, AnyEvent, View
 from parcae.events import Event
-from parcae.ports import Clock, Committed, Entropy, Page, Query, Recorded, Rule, Selection
+from parcae.ports import (
+    Clock,
+    Committed,
+    Entropy,
+    Extent,
+    Named,
+    Overdue,
+    Page,
+    Query,
+    Recorded,
+    Rule,
+    Selection,
+)
 from parcae.state import Stored
 from parcae.survey import Scope, Standing, Survey
-from parcae.values import Instant, JobId, Position, Status, StreamId, Version
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version, WorkerId
+from parcae.workers import Presence
 from parcae_adapters.clock import SystemClock
+from parcae_adapters.sqlite import register
 from parcae_adapters.sqlite.audit import faults
 from parcae_adapters.sqlite.connect import Connect, Durability, File, connect, located
 from parcae_adapters.sqlite.errors import Unusable
+from parcae_adapters.sqlite.looking import look
 from parcae_adapters.sqlite.reader import Reader
 from parcae_adapters.sqlite.survey import standing, survey
 from parcae_adapters.sqlite.writer import Writer
@@ -70,6 +85,7 @@ class SqliteStore:
             raise ValueError(f"expected durability 'full' or 'normal', got {durability!r}")
         self._pid = os.getpid()
         self._clock: Clock = SystemClock() if clock is None else clock
+        self._entropy = entropy
         self._bus = Wakeups(self._clock)
         self._path = located(path)
         file = File(
@@ -164,6 +180,11 @@ class SqliteStore:
         self._require_same_process()
         return await self._reader.put(lambda queries: queries.log(after, limit))
 
+    async def extent(self) -> Extent:
+        """How far the log reaches, and from where on it is whole."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.extent())
+
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of those of the named blobs that exist."""
         self._require_same_process()
@@ -183,6 +204,47 @@ class SqliteStore:
         """Where a job stands in line; ``None``: there is none."""
         self._require_same_process()
         return await self._reader.put(lambda queries: standing(queries, self._clock, job_id))
+
+    async def look(self, selection: Named | Overdue) -> View:
+        """What a rule would be shown now; nothing comes of it, and no lock keeps it waiting."""
+        self._require_same_process()
+        clock, entropy = self._clock, self._entropy
+        return await self._reader.put(lambda queries: look(queries, clock, entropy, selection))
+
+    async def ended(
+        self, status: Status, until: Instant, *, cursor: str = "", limit: int = 100
+    ) -> Page:
+        """A page of jobs that ended so, at ``until`` or earlier, the first to end first."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.ended(status, until, cursor, limit))
+
+    async def expire(self, scopes: Collection[str], before: Instant, limit: int = 1_000) -> int:
+        """Delete up to ``limit`` keys that are over; how many were deleted."""
+        self._require_same_process()
+        return await self._writer.do(
+            lambda session: session.beside(
+                lambda connection: register.expire(connection, scopes, before, limit)
+            )
+        )
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there."""
+        self._require_same_process()
+        await self._writer.do(
+            lambda session: session.beside(lambda connection: register.enlist(connection, presence))
+        )
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out of the register."""
+        self._require_same_process()
+        await self._writer.do(
+            lambda session: session.beside(lambda connection: register.dismiss(connection, worker))
+        )
+
+    async def workers(self) -> Sequence[Presence]:
+        """Everybody in the register, by name."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: register.workers(queries.connection))
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the file: SQLite's own check, columns, orphans, counters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from parcae.admission import rate_keys
 from parcae.admit import carry_key
 from parcae.change import View
 from parcae.groups import Group, member_id, window
@@ -23,7 +24,7 @@ from parcae.schedules import Schedule, schedule_stream
 from parcae.state import Stored
 from parcae.values import GroupId, Instant, JobId, Place, StreamId
 from parcae_adapters.sqlite import statements as sql
-from parcae_adapters.sqlite.claims import claimable
+from parcae_adapters.sqlite.claims import claimable, occupied
 from parcae_adapters.sqlite.rows import exact
 from parcae_adapters.sqlite.tables import Tables
 from parcae_adapters.sqlite.waiting import Waiting
@@ -81,6 +82,11 @@ class Views:
             parts["needed"] = frozenset(needed)
         if wanted.blobs:
             parts["blobs"] = tables.blobs(there)
+        if wanted.lines and parts["queues"]:
+            lanes = dict.fromkeys(one.job.spec.lane for one in parts["jobs"].values())
+            rates = dict.fromkeys(key for lane in lanes for key in rate_keys(lane))
+            keys = {**keys, **tables.keys(rates)}
+            parts["held"] = occupied(tables.connection, parts["queues"])
         if wanted.schedules:
             parts["schedules"] = self._schedules(map(schedule_stream, wanted.schedules))
         return {**parts, "keys": keys}

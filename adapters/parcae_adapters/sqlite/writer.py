@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 from parcae.errors import ParcaeError, Unavailable
 from parcae.ports import Clock, Committed, Entropy, Rule, Selection
@@ -18,6 +19,8 @@ from parcae_adapters.sqlite.connect import File
 from parcae_adapters.sqlite.errors import code, translated
 from parcae_adapters.sqlite.session import Session
 from parcae_adapters.sqlite.turnstile import Turnstile
+
+T = TypeVar("T")
 
 LARGEST_GROUP = 512
 """Transactions in one commit, at the most."""
@@ -39,8 +42,11 @@ Notify = Callable[[Collection[JobId] | None], None]
 """Is told of a commit: which jobs it ended, or ``None`` where nobody knows."""
 
 
-Request = tuple[Selection, Rule, Waiting]
-"""A transaction that somebody waits for."""
+Task = Callable[[Session], Any]
+"""What is done in a transaction; may be done more than once."""
+
+Request = tuple[Task, Waiting]
+"""A task whose outcome somebody waits for."""
 
 
 class Down(Exception):
@@ -84,11 +90,19 @@ class Writer:
         Raises:
             Unavailable: the store was closed.
         """
-        waiting = asyncio.get_running_loop().create_future()
+        return self.do(lambda session: session.run(selection, rule))
+
+    def do(self, task: Callable[[Session], T]) -> asyncio.Future[T]:
+        """Have any other task done in a transaction, together with those that come at once.
+
+        Raises:
+            Unavailable: the store was closed.
+        """
+        waiting: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._door:
             if self._closed:
                 raise Unavailable(f"{self._file.path}: the store is closed")
-            self._queue.put((selection, rule, waiting))
+            self._queue.put((task, waiting))
         return waiting
 
     def stop(self) -> None:
@@ -157,13 +171,13 @@ class Writer:
         try:
             return self._commit(group)
         except Down as down:
-            return [(waiting, None, down.error) for _, _, waiting in group]
+            return [(waiting, None, down.error) for _, waiting in group]
         except Exception as error:  # noqa: BLE001 - whatever went wrong is for its caller to know
             if len(group) > 1:
                 return [self._serve([request])[0] for request in group]
             if isinstance(error, sqlite3.Error):
                 error = translated(error, self._file.path)
-            return [(group[0][2], None, error)]
+            return [(group[0][1], None, error)]
 
     def _commit(self, group: Sequence[Request]) -> list[Outcome]:
         with self._turnstile.turn():
@@ -229,9 +243,9 @@ class Writer:
                 connection.close()
 
     def _run(self, session: Session, request: Request) -> Outcome:
-        selection, rule, waiting = request
+        task, waiting = request
         try:
-            return waiting, session.run(selection, rule), None
+            return waiting, task(session), None
         except sqlite3.Error:
             raise
         except BaseException as error:  # noqa: BLE001 - a rule may raise anything, at its caller

@@ -9,6 +9,7 @@ from parcae_specs.contracts.atomic import Atomic
 from parcae_specs.contracts.bus import Bus
 from parcae_specs.contracts.clocks import ClockContract
 from parcae_specs.contracts.counting import Counting
+from parcae_specs.contracts.desk import Desk
 from parcae_specs.contracts.graphs import Graphs
 from parcae_specs.contracts.histories import Histories
 from parcae_specs.contracts.lasting import Lasting
@@ -36,6 +37,7 @@ class Examples(
     Bus,
     Lasting,
     Counting,
+    Desk,
 ):
     """Every numbered requirement of :class:`parcae.ports.Store` and of its bus, by example."""
 

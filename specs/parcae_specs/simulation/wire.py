@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from parcae.change import Aggregate, AggregateEvent, AnyEvent
+from parcae.change import Aggregate, AggregateEvent, AnyEvent, View
 from parcae.errors import ParcaeError, Unavailable
 from parcae.events import Event
-from parcae.ports import Clock, Committed, Page, Query, Recorded, Rule, Selection
+from parcae.ports import (
+    Clock,
+    Committed,
+    Extent,
+    Named,
+    Overdue,
+    Page,
+    Query,
+    Recorded,
+    Rule,
+    Selection,
+)
 from parcae.state import Stored
 from parcae.survey import Scope, Standing, Survey
-from parcae.values import Instant, JobId, Position, Status, StreamId, Version
+from parcae.values import Instant, JobId, Position, Status, StreamId, Version, WorkerId
+from parcae.workers import Presence
 from parcae_adapters.memory import MemoryStore
 from parcae_specs.simulation.faults import Fate, Faults
 from parcae_specs.simulation.monitor import Monitor
@@ -168,6 +180,11 @@ class Wire:
         standing: Standing | None = await self._ask(lambda: self._store.standing(job_id))
         return standing
 
+    async def extent(self) -> Extent:
+        """How far the log reaches."""
+        extent: Extent = await self._ask(self._store.extent)
+        return extent
+
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of those of the named blobs that exist."""
         found: Mapping[str, bytes] = await self._ask(lambda: self._store.blobs(job_id, names))
@@ -177,6 +194,39 @@ class Wire:
         """The earliest instant at which some job is offered or falls due."""
         due: Instant | None = await self._ask(lambda: self._store.next_due(after))
         return due
+
+    async def look(self, selection: Named | Overdue) -> View:
+        """What a rule would be shown."""
+        view: View = await self._ask(lambda: self._store.look(selection))
+        return view
+
+    async def ended(
+        self, status: Status, until: Instant, *, cursor: str = "", limit: int = 100
+    ) -> Page:
+        """A page of jobs that ended so."""
+        page: Page = await self._ask(
+            lambda: self._store.ended(status, until, cursor=cursor, limit=limit)
+        )
+        return page
+
+    # The register and the keys that are over decide nothing: they know no faults, and so take
+    # none of the chances that each seed gives to what decides.
+
+    async def expire(self, scopes: Collection[str], before: Instant, limit: int = 1_000) -> int:
+        """Delete keys that are over."""
+        return await self._store.expire(scopes, before, limit)
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there."""
+        await self._store.enlist(presence)
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out of the register."""
+        await self._store.dismiss(worker)
+
+    async def workers(self) -> Sequence[Presence]:
+        """Everybody in the register."""
+        return await self._store.workers()
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself."""
