@@ -104,7 +104,14 @@ def test_an_event_that_the_table_does_not_have_is_corrupt() -> None:
 
 def test_what_is_lawful_is_named_in_order() -> None:
     assert lawful(None) == ("Submit",)
-    assert lawful(Status.SCHEDULED) == ("Annotate", "Cancel", "Claim", "Reconcile")
+    assert lawful(Status.SCHEDULED) == (
+        "Abandon",
+        "Annotate",
+        "Cancel",
+        "Claim",
+        "Quarantine",
+        "Reconcile",
+    )
 
 
 ENDS = {

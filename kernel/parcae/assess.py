@@ -7,6 +7,7 @@ from typing import assert_never
 from attrs import fields
 
 from parcae import events as e
+from parcae.commands import ReportKind
 from parcae.phrases import at
 from parcae.spec import Owed
 from parcae.state import Job, Liveness
@@ -66,6 +67,11 @@ def tell(event: e.Event) -> str:
             return _ended_badly(event)
         case e.Annotated():
             return f"{event.by or 'Somebody'} noted: {event.note}"
+        case e.LateResultRecorded() if event.kind is ReportKind.ABANDONED:
+            return (
+                f"The host's own queue gave up the start with token {event.token}, which was "
+                "over; kept as evidence, it changed nothing."
+            )
         case e.LateResultRecorded():
             return (
                 f"A worker that had lost the job (token {event.token}) reported “{event.kind}”; "
@@ -97,6 +103,8 @@ def _back_in_line(event: e.RetryScheduled | e.Released) -> str:
         return f"{what}: to be tried again at {at(event.run_at)} or later."
     if event.voluntary:
         burned = ", once too often, which burned an attempt" if event.burned else ""
+        if event.lacks:
+            return f"Its worker gave it back, for it cannot run it: {event.lacks}{burned}."
         return f"Its worker shut down and gave it back{cut_off}{burned}."
     return "Its worker reported after its lease had run out, and so gave the job back."
 
@@ -152,6 +160,8 @@ def _undoing(
             if not event.voluntary:
                 return "Its worker reported an undo too late, and so gave the job back."
             burned = ", once too often, which burned a try" if event.burned else ""
+            if event.lacks:
+                return f"Its worker gave it back, for it cannot undo it: {event.lacks}{burned}."
             return f"The worker that was undoing it shut down and gave it back{burned}."
         case e.CompensationLost():
             when = at(event.ready_at)

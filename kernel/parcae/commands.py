@@ -19,6 +19,7 @@ from parcae.values import (
     Token,
     WorkerId,
     cut,
+    optional_instant,
     valid_label,
     valid_name,
 )
@@ -116,17 +117,32 @@ class CompletePhase:
 
 @frozen(kw_only=True)
 class Fail:
-    """Report that the handler raised."""
+    """Report that the handler raised.
+
+    Attributes:
+        token: under which lease.
+        error: what it raised.
+        final: the host runs the job on a queue of its own, which has no retry left for it.
+        retry_at: when that queue will try again, in place of what the policy says.
+    """
 
     token: Token
     error: Error
+    final: bool = False
+    retry_at: Instant | None = field(default=None, converter=optional_instant)
 
 
 @frozen(kw_only=True)
 class Release:
-    """Give the job back: its worker shuts down. A phase or undo in work was cut off."""
+    """Give the job back: its worker shuts down. A phase or undo in work was cut off.
+
+    Attributes:
+        token: the lease.
+        lacks: what the worker lacks to run this job, if that is why; in words.
+    """
 
     token: Token
+    lacks: str = field(default="", converter=_note)
 
 
 @frozen(kw_only=True)
@@ -177,6 +193,33 @@ class Cancel:
 
 
 @frozen(kw_only=True)
+class Quarantine:
+    """Put a job that nobody holds before a person: its definition has changed under it.
+
+    Attributes:
+        by: who asks.
+        reason: what has changed, in words.
+    """
+
+    by: str = field(default="", validator=valid_label)
+    reason: str = field(default="", converter=_note)
+
+
+@frozen(kw_only=True)
+class Abandon:
+    """Report that the host's own queue has given the job up, which its handler cannot say.
+
+    Attributes:
+        token: the last token of the job that the reporter knows of; 0: none was given yet. If
+            another was given since, the report is of what is over.
+        error: what the queue said: too many attempts, a time limit, a worker lost, revoked.
+    """
+
+    token: Token
+    error: Error
+
+
+@frozen(kw_only=True)
 class Reconcile:
     """Bring whatever has fallen due to its end."""
 
@@ -212,11 +255,22 @@ WorkerCommand = (
 Result = CompletePhase | Fail | Release | ConfirmCancel | CompleteUndo | FailUndo
 """What a worker reports, as against what it asks leave for: answered the same for ever."""
 
-Command = Submit | SettleDependency | Claim | WorkerCommand | Cancel | Reconcile | Annotate | Delete
+Command = (
+    Submit
+    | SettleDependency
+    | Claim
+    | WorkerCommand
+    | Cancel
+    | Quarantine
+    | Abandon
+    | Reconcile
+    | Annotate
+    | Delete
+)
 
 
 class ReportKind(StrEnum):
-    """The kinds of :data:`Result`, as the record names them."""
+    """The kinds of :data:`Result`, and of :class:`Abandon`, as the record names them."""
 
     PHASE_COMPLETED = "phase completed"
     FAILED = "failed"
@@ -224,6 +278,7 @@ class ReportKind(StrEnum):
     CANCEL_CONFIRMED = "cancel confirmed"
     UNDO_COMPLETED = "undo completed"
     UNDO_FAILED = "undo failed"
+    ABANDONED = "given up by the host"
 
 
 @frozen(kw_only=True)
@@ -250,10 +305,11 @@ _KINDS: dict[type, ReportKind] = {
     ConfirmCancel: ReportKind.CANCEL_CONFIRMED,
     CompleteUndo: ReportKind.UNDO_COMPLETED,
     FailUndo: ReportKind.UNDO_FAILED,
+    Abandon: ReportKind.ABANDONED,
 }
 
 
-def report(command: Result) -> Report:
+def report(command: Result | Abandon) -> Report:
     """What the record keeps of ``command``."""
     result: Blob | None = getattr(command, "result", None)
     return Report(

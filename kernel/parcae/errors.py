@@ -49,6 +49,8 @@ class Reason(StrEnum):
     MOVED_ON = "the job moved on"
     CYCLE = "a cycle of dependencies"
     NEEDED = "others still need it"
+    PAUSED = "its queue is paused"
+    FULL = "its queue lets no more start now"
 
 
 class ParcaeError(Exception):

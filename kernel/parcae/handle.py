@@ -95,8 +95,11 @@ def claim(
     kinds: frozenset[str],
     queues: frozenset[str] | None,
     limit: int,
+    without: frozenset[JobId] = frozenset(),
 ) -> Sequence[Change]:
     """Rule: grant up to ``limit`` jobs; to a repeated request, what it was granted before.
+
+    Those that the claimer is to be left ``without`` it does not serve.
 
     No lane gets beyond its bounds (S6), and none is served out of its order (S7).
     """
@@ -104,11 +107,49 @@ def claim(
     if again:
         return tuple(_permitted(view, again, command))
     ledger, room = Ledger(view), Room(view.now, view.queues, view.held, view.keys)
-    offered = tuple(_offered(view, kinds, queues))
+    offered = (one for one in _offered(view, kinds, queues) if one[0] not in without)
     for name, found in choose(offered, room, view.queues, limit):
         keys = () if found.undo else room.spent(found.lane, name)
         ledger.enter(ledger.obey(name, command, keys=keys))
     return tuple(one for one in ledger.changes if isinstance(one, Change))
+
+
+def claim_named(view: View, job: JobId, command: c.Claim) -> Sequence[Change]:
+    """Rule: grant this very job, whose turn is chosen by a queue of the host's.
+
+    The asker serves this job alone, so nobody is overtaken whom it would take (S7); the bounds of
+    its queue, a pause and its own times hold as for everybody (S6).
+
+    Raises:
+        Rejected: it may not start now; the reason says why.
+        LeaseLost: it was granted to this very request, and the lease has expired.
+    """
+    ledger = Ledger(view)
+    stored = ledger.find(job)
+    if stored is None or _granted_to(stored.job, command):
+        return (ledger.obey(job, command),)
+    lane, found = (
+        stored.job.spec.lane,
+        offer(stored.job, view.queues.get(stored.job.spec.lane.queue)),
+    )
+    if found is None:
+        return (ledger.obey(job, command),)
+    room = Room(view.now, view.queues, view.held, view.keys)
+    change = ledger.obey(job, command)
+    if not room.left(lane, undo=found.undo):
+        raise _no_room(stored, view)
+    room.take(lane, undo=found.undo)
+    keys = () if found.undo else room.spent(lane, job)
+    return (replace(change, keys=(*change.keys, *keys)),)
+
+
+def _no_room(stored: Stored, view: View) -> Rejected:
+    name = stored.job.spec.lane.queue
+    paused = view.queues[name].paused
+    why = f"queue {name!r} is paused" if paused else f"queue {name!r} lets no more start now"
+    reason = Reason.PAUSED if paused else Reason.FULL
+    message = f"Claim refused for job {stored.job.id}: {why}"
+    return Rejected(reason, message, status=stored.job.status, command="Claim")
 
 
 def _offered(

@@ -80,13 +80,18 @@ What is not in the table cannot happen.
 
 _ALWAYS: frozenset[type[c.Command]] = frozenset({c.Reconcile, c.Annotate})
 _HELD: frozenset[type[c.Command]] = frozenset({c.Renew, c.Release, c.Cancel})
+_FORWARD: frozenset[type[c.Command]] = frozenset(
+    {c.StartPhase, c.CompletePhase, c.Fail, c.ConfirmCancel, c.Abandon}
+)
 
 ACCEPTS: Mapping[Status | None, frozenset[type[c.Command]]] = {
     None: frozenset({c.Submit}),
-    Status.PENDING: _ALWAYS | {c.SettleDependency, c.Cancel},
-    Status.SCHEDULED: _ALWAYS | {c.Claim, c.Cancel},
-    Status.RUNNING: _ALWAYS | _HELD | {c.StartPhase, c.CompletePhase, c.Fail, c.ConfirmCancel},
-    Status.COMPENSATING: _ALWAYS | _HELD | {c.Claim, c.StartUndo, c.CompleteUndo, c.FailUndo},
+    Status.PENDING: _ALWAYS | {c.SettleDependency, c.Cancel, c.Abandon},
+    Status.SCHEDULED: _ALWAYS | {c.Claim, c.Cancel, c.Quarantine, c.Abandon},
+    Status.RUNNING: _ALWAYS | _HELD | _FORWARD,
+    Status.COMPENSATING: _ALWAYS
+    | _HELD
+    | {c.Claim, c.StartUndo, c.CompleteUndo, c.FailUndo, c.Quarantine},
     **{status: _ALWAYS | {c.Delete} for status in Status if status in TERMINAL},
 }
 """The commands that a status takes; whether one is granted is for ``decide`` to say."""

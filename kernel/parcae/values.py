@@ -176,6 +176,8 @@ class Cause(StrEnum):
     OUTCOME_UNKNOWN = "outcome unknown"
     POISON = "poison"
     UNDO_REQUESTED = "undo requested"
+    REPORTED = "reported by the host"
+    DEFINITION_CHANGED = "definition changed"
 
 
 def _message(text: object) -> str:

@@ -237,14 +237,16 @@ def error(kind: str = "ValueError", *, permanent: bool = False) -> Error:
     return Error(type=f"builtins.{kind}", message="no", mro=mro, permanent=permanent)
 
 
-def fail(token: int = 1, kind: str = "ValueError", *, permanent: bool = False) -> c.Fail:
-    """The handler raised."""
-    return c.Fail(token=Token(token), error=error(kind, permanent=permanent))
+def fail(
+    token: int = 1, kind: str = "ValueError", *, permanent: bool = False, final: bool = False
+) -> c.Fail:
+    """The handler raised; ``final``: the host's own queue has no retry left for it."""
+    return c.Fail(token=Token(token), error=error(kind, permanent=permanent), final=final)
 
 
-def release(token: int = 1) -> c.Release:
-    """The worker shuts down."""
-    return c.Release(token=Token(token))
+def release(token: int = 1, lacks: str = "") -> c.Release:
+    """The worker shuts down, or cannot run the job."""
+    return c.Release(token=Token(token), lacks=lacks)
 
 
 def confirm(token: int = 1) -> c.ConfirmCancel:
@@ -270,6 +272,16 @@ def undo_failed(phase: str, token: int = 2, *, permanent: bool = False) -> c.Fai
 def cancel(by: str = "", reason: str = "", *, force: bool = False) -> c.Cancel:
     """Ask the job to stop."""
     return c.Cancel(by=by, reason=reason, force=force)
+
+
+def quarantine(by: str = "", reason: str = "") -> c.Quarantine:
+    """Its definition has changed: a person is to look."""
+    return c.Quarantine(by=by, reason=reason)
+
+
+def abandon(token: int = 0) -> c.Abandon:
+    """The host's own queue has given the job up."""
+    return c.Abandon(token=Token(token), error=error("TimeoutError"))
 
 
 def settle(parent: str, outcome: Status = Status.COMPLETED) -> c.SettleDependency:

@@ -9,11 +9,19 @@ from __future__ import annotations
 from typing import assert_never
 
 from parcae import commands as c
+from parcae.decide.abandon import abandon, still_news
 from parcae.decide.claims import claim, renew
 from parcae.decide.draft import Decision, Draft
 from parcae.decide.fence import holds
 from parcae.decide.forward import complete_phase, confirm_cancel, fail, start_phase
-from parcae.decide.operator import annotate, cancel, delete, settle_dependency, submit
+from parcae.decide.operator import (
+    annotate,
+    cancel,
+    delete,
+    quarantine,
+    settle_dependency,
+    submit,
+)
 from parcae.decide.reconcile import reconcile
 from parcae.decide.release import release
 from parcae.decide.undo import complete_undo, fail_undo, start_undo
@@ -54,6 +62,8 @@ def decide(
         raise draft.rejected(command, Reason.NOT_FOUND, f"there is no job {job_id}")
     if isinstance(command, c.WorkerCommand) and not holds(draft, command):
         return draft.decision()
+    if isinstance(command, c.Abandon) and not still_news(draft, command):
+        return draft.decision()
     if isinstance(command, c.Claim) and draft.lease_of(command) is not None:
         return draft.decision()
     if type(command) not in ACCEPTS[draft.status]:
@@ -74,6 +84,10 @@ def _obey(draft: Draft, command: c.Command) -> None:
             renew(draft, command)
         case c.Cancel():
             cancel(draft, command)
+        case c.Quarantine():
+            quarantine(draft, command)
+        case c.Abandon():
+            abandon(draft, command)
         case c.Reconcile():
             reconcile(draft)
         case c.Annotate():
@@ -84,7 +98,7 @@ def _obey(draft: Draft, command: c.Command) -> None:
             _report(draft, command)
 
 
-def _report(draft: Draft, command: c.Result | c.StartPhase | c.StartUndo) -> None:
+def _report(draft: Draft, command: c.Result | c.StartPhase | c.StartUndo | c.Abandon) -> None:
     match command:
         case c.StartPhase():
             start_phase(draft, command)
@@ -102,5 +116,7 @@ def _report(draft: Draft, command: c.Result | c.StartPhase | c.StartUndo) -> Non
             complete_undo(draft, command)
         case c.FailUndo():
             fail_undo(draft, command)
+        case c.Abandon():
+            abandon(draft, command)
         case _:
             assert_never(command)

@@ -23,10 +23,12 @@ def burn(
     fence: Instant | None = None,
     reconciled: bool = False,
     answers: Report | None = None,
+    retry_at: Instant | None = None,
 ) -> None:
     """An attempt was burned at ``due``: another follows, or the end.
 
-    A requested cancel outranks every retry, and ``on_lost`` too (rules 3 and 6).
+    With ``retry_at`` somebody else has chosen when it follows. A requested cancel outranks every
+    retry, and ``on_lost`` too (rules 3 and 6).
     """
     common: dict[str, Any] = {
         "error": error,
@@ -44,6 +46,8 @@ def burn(
         # Counted from when it fell due, not from when somebody looked (S30), and never beside
         # a handler that may still be alive (S29).
         run_at = max(due + verdict.delay, fence or due)
+        if retry_at is not None:
+            run_at = max(retry_at, fence or due)
         if job.deadline is None or run_at < job.deadline:
             at, place = draft.now, draft.place
             draft.add(e.RetryScheduled(at=at, run_at=run_at, place=place, cause=cause, **common))

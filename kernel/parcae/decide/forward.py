@@ -9,7 +9,7 @@ from parcae.decide.ending import burn, end
 from parcae.errors import LeaseLost, Reason
 from parcae.state import PhaseStatus
 from parcae.timing import past_deadline, timed_out
-from parcae.values import MAX_BLOB, Cause
+from parcae.values import MAX_BLOB, MAX_DURATION, Cause
 
 
 def start_phase(draft: Draft, command: c.StartPhase) -> None:
@@ -68,9 +68,21 @@ def complete_phase(draft: Draft, command: c.CompletePhase) -> None:
 
 
 def fail(draft: Draft, command: c.Fail) -> None:
-    """The handler raised: the phase has not happened in this attempt."""
-    report = c.report(command)
-    burn(draft, Cause.HANDLER_ERROR, draft.now, error=command.error, answers=report)
+    """The handler raised: the phase has not happened in this attempt.
+
+    Where the host's own queue runs the job, its retries count: it says when the next one is, or
+    that there is none. A requested cancel outranks both.
+    """
+    report, now, why = c.report(command), draft.now, Cause.HANDLER_ERROR
+    again = command.retry_at
+    if again is not None and (command.final or again - now > MAX_DURATION):
+        message = f"expected a retry within {MAX_DURATION}, and none of what is final, got {again}"
+        raise draft.rejected(command, Reason.BAD_INPUT, message)
+    if command.final and draft.running().cancel is None:
+        error = command.error
+        end(draft, Cause.REPORTED, now, error=error, burned_by=why, answers=report)
+    else:
+        burn(draft, why, now, error=command.error, answers=report, retry_at=again)
 
 
 def confirm_cancel(draft: Draft, command: c.ConfirmCancel) -> None:

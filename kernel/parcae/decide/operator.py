@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parcae import commands as c
 from parcae import events as e
+from parcae.compensation import still_owed
 from parcae.decide.draft import Draft
 from parcae.decide.ending import end
 from parcae.decide.reconcile import reconcile
@@ -117,6 +118,27 @@ def _is_news(draft: Draft, state: Compensating, command: c.Cancel) -> bool:
         return True
     waits = state.lease is None and state.ready_at > draft.now
     return command.force and (waits or not state.cancel.force)
+
+
+def quarantine(draft: Draft, command: c.Quarantine) -> None:
+    """Put before a person a job that nobody is to run as it was admitted: what it owes stays owed.
+
+    What had fallen due before it wins, whether or not anybody had looked (S30). Who asked and why
+    is a note, for it is no part of the outcome.
+    """
+    reconcile(draft)
+    job, state = draft.job, draft.job.state
+    if job.status.is_terminal:
+        return
+    if isinstance(state, Compensating) and state.lease is not None:
+        raise draft.rejected(command, Reason.HELD, f"held by {state.lease.worker}")
+    draft.add(e.Annotated(at=draft.now, by=command.by, note=command.reason))
+    why = Cause.DEFINITION_CHANGED
+    if isinstance(state, Compensating):
+        owed = still_owed(state.undos)
+        draft.add(e.Quarantined(at=draft.now, cause=why, trigger=state.cause, owed=owed))
+    else:
+        end(draft, why, draft.now, fence=draft.fence(draft.now), quarantine=True)
 
 
 def annotate(draft: Draft, command: c.Annotate) -> None:

@@ -31,6 +31,7 @@ def release(draft: Draft, command: c.Release) -> None:
                 burned=burned,
                 interrupted=interrupted,
                 answers=report,
+                lacks=command.lacks,
             )
         )
 
@@ -45,5 +46,7 @@ def _release_undo(draft: Draft, state: Compensating, command: c.Release) -> None
         give_up(draft, state, cut_off=True, answers=report)
     else:
         draft.add(
-            e.CompensationReleased(at=draft.now, voluntary=True, burned=burned, answers=report)
+            e.CompensationReleased(
+                at=draft.now, voluntary=True, burned=burned, answers=report, lacks=command.lacks
+            )
         )

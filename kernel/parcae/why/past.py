@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from attrs import define, frozen
 
 from parcae import events as e
+from parcae.commands import ReportKind
 from parcae.phrases import at, count
 from parcae.values import Cause, Error, Token, WorkerId
 
@@ -17,6 +18,7 @@ BURNED = {
     Cause.LEASE_LOST: "was lost with its worker",
     Cause.ATTEMPT_TIMEOUT: "ran past its hard timeout",
     Cause.HANDLER_ERROR: "failed",
+    Cause.REPORTED: "was given up by the host's own queue",
     Cause.ATTEMPTS_EXHAUSTED: "was given back in a shutdown once too often",
 }
 """How an attempt is burned."""
@@ -99,6 +101,11 @@ def _told(reader: Reader, event: e.Event) -> str | None:
             return f"{who} asked for it to stop at {at(event.at)}."
         case e.DependencySettled() if not event.met:
             return f"{event.parent}, which it depends on, ended {event.outcome}."
+        case e.LateResultRecorded() if event.kind is ReportKind.ABANDONED:
+            return (
+                f"The host's own queue gave up its start with token {event.token} at "
+                f"{at(event.at)}, which was over: kept as evidence, it changed nothing."
+            )
         case e.LateResultRecorded():
             return (
                 f"A worker that had lost it (token {event.token}) reported “{event.kind}” at "

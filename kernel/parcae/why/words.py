@@ -37,6 +37,10 @@ CAUSES: Mapping[Cause, str] = {
     ),
     Cause.POISON: "more workers were lost over it than may be: it seems to kill them",
     Cause.UNDO_REQUESTED: "it was admitted only to undo what another job did",
+    Cause.REPORTED: "the host runs it on a queue of its own, and that queue has given it up",
+    Cause.DEFINITION_CHANGED: (
+        "its definition has changed since it was admitted, and it was not to be run as it then was"
+    ),
 }
 """Why it ended, or began to undo what it did; a clause."""
 

@@ -34,6 +34,8 @@ _COMMANDS: dict[str, type[c.Command]] = {
         c.CompleteUndo,
         c.FailUndo,
         c.Cancel,
+        c.Quarantine,
+        c.Abandon,
         c.Reconcile,
         c.Annotate,
         c.Delete,

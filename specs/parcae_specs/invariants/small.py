@@ -30,6 +30,7 @@ from parcae.state import (
 from parcae.values import Cause, Instant, Place, Status, Token, Version, WorkerId
 from parcae_specs.story import (
     JOB,
+    abandon,
     at,
     cancel,
     confirm,
@@ -37,6 +38,7 @@ from parcae_specs.story import (
     done,
     fail,
     note,
+    quarantine,
     release,
     renew,
     start,
@@ -173,9 +175,11 @@ def _stored(
 def commands(spec: Spec) -> Iterator[c.Command]:
     """Whatever may be said of such a job, with the last token and the one before it."""
     yield from (c.Reconcile(), cancel("ops"), cancel("ops", force=True), note(), delete())
+    yield quarantine("ops", "phase 'a' is gone")
     yield from (c.Claim(worker=WorkerId("ann"), request=r) for r in ("r2", "r3"))
     for token in (1, 2):
         yield from (renew(token), fail(token), fail(token, permanent=True))
+        yield from (abandon(token), fail(token, final=True))
         yield from (release(token), confirm(token))
         for phase in spec.phases:
             yield from (start(phase.name, token), done(phase.name, token))

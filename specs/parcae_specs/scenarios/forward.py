@@ -13,6 +13,7 @@ from parcae_specs.scenarios.common import HASTY, ONCE, PARENTS, depends, origin
 from parcae_specs.story import (
     PATIENT,
     Step,
+    abandon,
     at,
     cancel,
     claim,
@@ -210,6 +211,30 @@ FORWARD: Mapping[str, tuple[Step, ...]] = {
         start("a"),
         at(31),
         done("a"),
+    ),
+    "is given up by the queue of its host": (
+        submit("a", "b"),
+        claim(),
+        start("a"),
+        at(40),
+        abandon(1),
+        abandon(1),
+        fail(),
+    ),
+    "is given up before it starts again": (
+        submit("a", "b"),
+        claim(),
+        start("a"),
+        fail(),
+        at(2),
+        abandon(0),
+        abandon(1),
+    ),
+    "fails with no retry left in the queue of its host": (
+        submit("a"),
+        claim(),
+        start("a"),
+        fail(final=True),
     ),
     "goes on where its origin got": (
         submit(
