@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -18,6 +18,7 @@ from parcae.context import result_name
 from parcae.definitions import Request
 from parcae.errors import Reason, Rejected
 from parcae.events import Event
+from parcae.expecting import expecting
 from parcae.explain_engine import ExplainEngine
 from parcae.graphs import tailored
 from parcae.group_engine import KEY_TTL, GroupEngine, idempotency
@@ -27,7 +28,7 @@ from parcae.queue_engine import QueueEngine
 from parcae.retention_engine import RetentionEngine
 from parcae.spec import Dependency, RetryMode, Spec, Unique
 from parcae.state import Ended, Job, Stored
-from parcae.values import Cause, Error, Instant, JobId, Status
+from parcae.values import Cause, Error, Instant, JobId, Status, Version
 from parcae.worker_engine import accepted
 
 R = TypeVar("R")
@@ -160,6 +161,7 @@ class Engine(GroupEngine, QueueEngine, ExplainEngine, RetentionEngine):
         settled: Sequence[str] = (),
         idempotency_key: str | None = None,
         key_ttl: timedelta = KEY_TTL,
+        expected: Collection[Version] | None = None,
     ) -> Handle[Any]:
         """Admit a new job that takes up an ended one, which is not touched (rule 5).
 
@@ -169,22 +171,32 @@ class Engine(GroupEngine, QueueEngine, ExplainEngine, RetentionEngine):
             settled: with mode ``undo``: phases that a person has settled by hand.
             idempotency_key: a repeated retry with the same key gives the same job.
             key_ttl: for how long that key is remembered.
+            expected: the versions at which the origin may be; ``None``: at any.
 
         Raises:
             Rejected: it has not ended, has nothing of the kind, or was taken up already.
+            Conflict: it is at another version.
             ValueError: there is no such mode.
         """
         mode = RetryMode(mode)
         keyed = idempotency(idempotency_key, key_ttl)
         keys = (*_keys(keyed), rules.carry_key(origin))
-        admitted = await self._admit(
-            Named(ids=(origin,), keys=keys, blobs=True),
+        rule = expecting(
             lambda view: (rules.retry(view, origin, mode, tuple(settled), keyed),),
+            origin,
+            expected,
         )
+        admitted = await self._admit(Named(ids=(origin,), keys=keys, blobs=True), rule)
         return Handle(self, admitted, Any)
 
     async def cancel(
-        self, job_id: JobId, *, by: str = "", reason: str = "", force: bool = False
+        self,
+        job_id: JobId,
+        *,
+        by: str = "",
+        reason: str = "",
+        force: bool = False,
+        expected: Collection[Version] | None = None,
     ) -> a.CancelAnswer:
         """Ask a job to stop, and be told the truth about it.
 
@@ -193,29 +205,48 @@ class Engine(GroupEngine, QueueEngine, ExplainEngine, RetentionEngine):
             by: who asks.
             reason: why.
             force: fence its handler off now, though it may be alive.
+            expected: the versions at which the job may be; ``None``: at any.
 
         Raises:
             Rejected: there is no such job.
+            Conflict: it is at another version.
         """
-        answer = await self.command(job_id, c.Cancel(by=by, reason=reason, force=force))
+        command = c.Cancel(by=by, reason=reason, force=force)
+        answer = await self.command(job_id, command, expected=expected)
         assert isinstance(answer, a.CancelAnswer)
         return answer
 
-    async def annotate(self, job_id: JobId, note: str, *, by: str = "") -> a.Accepted:
+    async def annotate(
+        self,
+        job_id: JobId,
+        note: str,
+        *,
+        by: str = "",
+        expected: Collection[Version] | None = None,
+    ) -> a.Accepted:
         """Add a note to a job's record.
 
         Raises:
             Rejected: there is no such job.
+            Conflict: it is at another version than those that are ``expected``.
         """
-        return accepted(await self.command(job_id, c.Annotate(by=by, note=note)))
+        command = c.Annotate(by=by, note=note)
+        return accepted(await self.command(job_id, command, expected=expected))
 
-    async def delete(self, job_id: JobId, retention: timedelta = timedelta(0)) -> a.Deletion:
+    async def delete(
+        self,
+        job_id: JobId,
+        retention: timedelta = timedelta(0),
+        *,
+        expected: Collection[Version] | None = None,
+    ) -> a.Deletion:
         """Remove a job that ended ``retention`` ago or earlier.
 
         Raises:
             Rejected: there is none, it has not ended, or it is still retained.
+            Conflict: it is at another version than those that are ``expected``.
         """
-        answer = await self.command(job_id, c.Delete(retention=retention))
+        answer = await self.command(job_id, c.Delete(retention=retention), expected=expected)
         assert isinstance(answer, a.Deletion)
         return answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from parcae import answers as a
 from parcae import commands as c
@@ -12,13 +12,16 @@ from parcae.change import Change, View
 from parcae.context import PAYLOAD, result_name
 from parcae.effects import Remind
 from parcae.employer import Handed
-from parcae.errors import LeaseLost, ParcaeError
+from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
+from parcae.expecting import expecting
 from parcae.groups import Group
 from parcae.handle import Held
 from parcae.holds import hold_key
 from parcae.ports import Claimable, Clock, Committed, Named, Overdue, Query, Restless, Store
+from parcae.retention_engine import RetentionEngine
 from parcae.state import Job, Running, Stored
-from parcae.values import Blob, Error, Instant, JobId, Status, Token, WorkerId
+from parcae.values import Blob, Error, Instant, JobId, Status, Token, Version, WorkerId
+from parcae.workers import Presence
 
 MAX_PARENTS = 1_000
 """Results of dependencies that are handed to a handler."""
@@ -53,6 +56,18 @@ class WorkerEngine:
     async def next_due(self, after: Instant) -> Instant | None:
         """The next instant past ``after`` at which some job is offered or falls due."""
         return await self.store.next_due(after)
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there."""
+        await self.store.enlist(presence)
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out of the register."""
+        await self.store.dismiss(worker)
+
+    async def tidy(self, limit: int = 1_000) -> int:
+        """Delete up to ``limit`` keys that are over; see :class:`parcae.RetentionEngine`."""
+        return await RetentionEngine(self.store).expire_keys(limit)
 
     async def reconcile(self, limit: int = 100) -> Sequence[a.Reconciled]:
         """Settle up to ``limit`` jobs for which something has fallen due; see :meth:`resume`."""
@@ -94,6 +109,7 @@ class WorkerEngine:
         request: str,
         limit: int = 1,
         queues: frozenset[str] | None = None,
+        without: frozenset[JobId] = frozenset(),
     ) -> Sequence[a.Granted]:
         """Take up to ``limit`` jobs, the first in line first.
 
@@ -103,14 +119,22 @@ class WorkerEngine:
             request: a key of this very request: repeated, it grants the same jobs.
             limit: 1 to 1000.
             queues: in these only; ``None``: in all.
+            without: none of these, for it cannot run them; see :mod:`parcae.shapes`.
         """
         command = c.Claim(worker=worker, request=request)
         selection = Claimable(
-            worker=worker, request=request, kinds=kinds, queues=queues, limit=limit
+            worker=worker,
+            request=request,
+            kinds=kinds,
+            queues=queues,
+            limit=limit,
+            without=without,
         )
         committed = await self.store.transact(
             selection,
-            lambda view: rules.claim(view, command, kinds=kinds, queues=queues, limit=limit),
+            lambda view: rules.claim(
+                view, command, kinds=kinds, queues=queues, limit=limit, without=without
+            ),
         )
         answers = [change.answer for change in committed.changes]
         return tuple(answer for answer in answers if isinstance(answer, a.Granted))
@@ -209,6 +233,21 @@ class WorkerEngine:
         waited = job.spec.dependencies or job.spec.origin is not None
         return Handed(blobs=blobs, parents=await self.parents(job) if waited else {})
 
+    async def inputs(self, job_id: JobId, token: Token) -> Handed:
+        """What :meth:`handed` gives, for somebody who has nothing but the lease.
+
+        Raises:
+            LeaseLost: it is not current any more.
+            Rejected: there is no such job.
+        """
+        stored = await self.store.fetch(job_id)
+        if stored is None:
+            raise Rejected(Reason.NOT_FOUND, f"there is no job {job_id}", command="inputs")
+        job, lease, liveness = stored.job, stored.job.lease, stored.liveness
+        if lease is None or liveness is None or lease.token != token:
+            raise LeaseLost(Reason.STALE_TOKEN, f"inputs refused: token {token} is not current")
+        return await self.handed(a.Granted(job=job, lease=lease, expires_at=liveness.expires_at))
+
     async def blobs(self, job_id: JobId, names: Sequence[str]) -> Mapping[str, bytes]:
         """The bytes of a job's payload and results, those that exist."""
         return await self.store.blobs(job_id, names)
@@ -243,13 +282,27 @@ class WorkerEngine:
         return await self.store.fetch(job_id)
 
     async def command(
-        self, job_id: JobId, command: c.Command, data: bytes | None = None
+        self,
+        job_id: JobId,
+        command: c.Command,
+        data: bytes | None = None,
+        *,
+        expected: Collection[Version] | None = None,
     ) -> a.Answer:
-        """Have one command of one job decided, and committed."""
+        """Have one command of one job decided, and committed.
+
+        Args:
+            job_id: which one.
+            command: what is asked.
+            data: the bytes of the result that it reports.
+            expected: the versions at which the job may be; ``None``: at any.
+
+        Raises:
+            Conflict: the job is at another version; nothing was changed.
+        """
         keys = (hold_key(job_id),) if isinstance(command, c.Delete) else ()
-        committed = await self.store.transact(
-            Named(ids=(job_id,), keys=keys), lambda view: rules.obey(view, job_id, command, data)
-        )
+        rule = expecting(lambda view: rules.obey(view, job_id, command, data), job_id, expected)
+        committed = await self.store.transact(Named(ids=(job_id,), keys=keys), rule)
         if len(committed.changes) + len(committed.revisions) > 1 or _left(committed):
             await self.follow(committed)
         return committed.changes[0].answer

@@ -37,6 +37,7 @@ VERBS: Mapping[str, str] = {
     "group": "group",
     "schedule": "schedule",
     "validate": "validate",
+    "deploy": "deploy",
     "retain": "retain",
     "hold": "hold",
     "release": "release",

@@ -1,85 +1,14 @@
-"""Groups as plain values, and what ties one job to others: as values and in words."""
+"""What ties one job to others, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from parcae import Group, GroupId, Job, Unique, Until
-from parcae.events import DependencySettled, Event
-from parcae.groups import Undoing
+from parcae import GroupId, Job, Unique, Until
+from parcae.events import Event
 from parcae.phrases import span
 from parcae.ports import Recorded
-from parcae.telling import progress
-from parcae_adapters.cli.records import Record, iso
-
-
-def brief_group(group: Group) -> Record:
-    """Where a group stands."""
-    state = group.state
-    return {
-        "id": group.id,
-        "label": group.label,
-        "status": None if group.status is None else str(group.status),
-        "state": type(state).__name__.lower(),
-        "says": progress(group),
-        "opened_at": iso(group.opened_at),
-        "ended_at": iso(getattr(state, "at", None)),
-        "size": group.size,
-        "left": group.left,
-        "compensate": group.compensate,
-        "cancelled": group.cancelled,
-        "trigger": group.trigger,
-        "ended": {str(status): number for status, number in group.ended.items()},
-        "undone": {str(status): number for status, number in group.undone.items()},
-        "undoing": state.job_id if isinstance(state, Undoing) else None,
-    }
-
-
-def ties(job: Job, history: Sequence[Recorded[Event]]) -> Record:
-    """What ties a job to others, as plain values."""
-    spec, settled = job.spec, _settled(history)
-    return {
-        "dependencies": [
-            {
-                "id": one.parent,
-                "policy": str(one.policy),
-                "name": one.name,
-                "outcome": str(settled[one.parent].outcome) if one.parent in settled else None,
-                "met": settled[one.parent].met if one.parent in settled else None,
-            }
-            for one in spec.dependencies
-        ],
-        "group": None
-        if spec.group is None
-        else {
-            "id": spec.group.group_id,
-            "index": spec.group.index,
-            "undoes": spec.group.undoes,
-        },
-        "unique": None if spec.unique is None else _unique(spec.unique),
-    }
-
-
-def _settled(history: Sequence[Recorded[Event]]) -> dict[str, DependencySettled]:
-    events = (one.event for one in history)
-    return {one.parent: one for one in events if isinstance(one, DependencySettled)}
-
-
-def _unique(unique: Unique) -> Record:
-    def seconds(duration: Any) -> float | None:
-        return None if duration is None else float(duration.total_seconds())
-
-    return {
-        "name": unique.name,
-        "until": str(unique.until),
-        "period_seconds": seconds(unique.period),
-        "replace": unique.replace,
-        "delay_seconds": seconds(unique.delay),
-        "at_most_seconds": seconds(unique.at_most),
-        "since": iso(unique.since),
-    }
-
+from parcae_adapters.records.groups import settled_parents
 
 MANY = 10
 """Of the jobs that one depends on, so many are told; ``--json`` has them all."""
@@ -87,7 +16,7 @@ MANY = 10
 
 def facts(job: Job, history: Sequence[Recorded[Event]]) -> Iterator[tuple[str, str]]:
     """What ties a job to others, in words: each with its name."""
-    spec, settled = job.spec, _settled(history)
+    spec, settled = job.spec, settled_parents(history)
     for one in spec.dependencies[:MANY]:
         called = f" as {one.name!r}" if one.name else ""
         found = settled.get(one.parent)

@@ -1,14 +1,12 @@
-"""Schedules as plain values, as rows and in words."""
+"""Schedules as rows and in words."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from parcae.phrases import span
 from parcae.schedules import Missed, Schedule
 from parcae.values import Instant
-from parcae_adapters.cli.records import iso
 
 COLUMNS = ("SCHEDULE", "NEXT", "JOBS", "CRON", "ZONE", "KIND")
 
@@ -17,28 +15,6 @@ POLICY = {
     Missed.ONCE: "missed ticks get one job in all",
     Missed.ALL: "missed ticks get a job each",
 }
-
-
-def record(schedule: Schedule) -> dict[str, Any]:
-    """All that is set for a schedule, and how far it got; fields are added, not changed."""
-    plan = schedule.plan
-    return {
-        "name": schedule.name,
-        "cron": plan.cron,
-        "zone": plan.zone,
-        "kind": plan.spec.kind,
-        "queue": plan.spec.lane.queue,
-        "payload": plan.payload,
-        "missed": str(plan.missed),
-        "at_most": plan.at_most,
-        "grace_seconds": plan.grace.total_seconds(),
-        "paused": schedule.paused,
-        "removed": schedule.removed,
-        "next_at": iso(schedule.next_at),
-        "last_at": iso(schedule.last_at),
-        "jobs": schedule.fired,
-        "version": schedule.version,
-    }
 
 
 def row(schedule: Schedule) -> tuple[str, ...]:

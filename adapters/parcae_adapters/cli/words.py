@@ -12,7 +12,7 @@ from parcae.ports import Recorded
 from parcae.state import Compensating, Ended, Lease, Liveness, Pending, Running, Scheduled, Stored
 from parcae.timing import expired
 from parcae.values import Instant
-from parcae_adapters.cli.records import in_work
+from parcae_adapters.records.jobs import in_work
 
 LAST = (Cancelled, Compensated, Completed, Failed, Quarantined)
 

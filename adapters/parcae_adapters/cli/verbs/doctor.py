@@ -16,8 +16,8 @@ from parcae.values import Instant
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.options import verb
 from parcae_adapters.cli.output import clean, console, print_table, write_json
-from parcae_adapters.cli.records import Record, iso
 from parcae_adapters.cli.session import Form, NotFound, Session
+from parcae_adapters.records.jobs import Record, iso
 
 if TYPE_CHECKING:
     from parcae_adapters.sqlite.health import Health

@@ -17,11 +17,12 @@ from parcae.state import Ended
 from parcae.telling import progress, tell_aggregate
 from parcae.values import TERMINAL, StreamId
 from parcae_adapters.cli.codes import Exit
-from parcae_adapters.cli.groups import brief_group, group_id
+from parcae_adapters.cli.groups import group_id
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
 from parcae_adapters.cli.output import console, note, print_table, status_text, write_json
-from parcae_adapters.cli.records import Record, happened
 from parcae_adapters.cli.session import Form, NotFound, Refused, Session
+from parcae_adapters.records.groups import brief_group
+from parcae_adapters.records.jobs import Record, happened
 
 group_argument = click.argument("group", metavar="GROUP")
 

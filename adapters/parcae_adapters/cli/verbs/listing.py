@@ -27,8 +27,8 @@ from parcae_adapters.cli.output import (
     status_text,
     write_json,
 )
-from parcae_adapters.cli.records import Record, brief
 from parcae_adapters.cli.session import Form, Session
+from parcae_adapters.records.jobs import Record, brief
 
 NEEDED = 36 + 2 + 12 + 2 + 10 + 2 + 5 + 2 + 5 + 2 + 2
 """Columns of a terminal that go to the table before the kind and the cause."""

@@ -15,8 +15,9 @@ from parcae.telling import tell_aggregate
 from parcae_adapters.cli import queues as show
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
 from parcae_adapters.cli.output import note, print_table, write_json
-from parcae_adapters.cli.records import happened
 from parcae_adapters.cli.session import Form, Session
+from parcae_adapters.records import queues as plain
+from parcae_adapters.records.jobs import happened
 
 queue_argument = click.argument("queue", metavar="QUEUE")
 key_option = option("--key", help="Of this key alone.")
@@ -37,10 +38,10 @@ async def list_queues(session: Session) -> None:
     async with session.engine() as engine:
         found = await engine.stats(sample=0)
     if session.form is Form.JSON:
-        write_json(show.everything(found))
+        write_json(plain.everything(found))
     elif session.form is Form.JSONL:
         for one in found.queues:
-            write_json(show.of_queue(one), line=True)
+            write_json(plain.of_queue(one), line=True)
     elif not found.queues:
         note("No queue has jobs, or anything set for it.")
     else:
@@ -80,10 +81,10 @@ async def stats(
     if queue is not None and not found.queues:
         raise Rejected(Reason.NOT_FOUND, f"queue {queue!r} has no jobs, and nothing set for it")
     if session.form is Form.JSON:
-        write_json(show.everything(found))
+        write_json(plain.everything(found))
     elif session.form is Form.JSONL:
         for one in found.queues:
-            write_json(show.of_queue(one), line=True)
+            write_json(plain.of_queue(one), line=True)
     else:
         _tell(found)
 
@@ -254,7 +255,7 @@ def _named(queue: str) -> str:
 
 def _tell_settings(session: Session, queue: Queue) -> None:
     if session.json:
-        write_json(show.settings(queue), line=session.form is Form.JSONL)
+        write_json(plain.settings(queue), line=session.form is Form.JSONL)
     else:
         click.echo(f"Queue {queue.name}: {show.words(queue)}.")
 

@@ -14,8 +14,8 @@ from parcae.errors import Unavailable
 from parcae.reconcile_engine import MOST, ReconcileEngine, Round, Settlement, until_settled
 from parcae_adapters.cli.options import Duration, option, verb
 from parcae_adapters.cli.output import clean, note, print_table, say, write_json
-from parcae_adapters.cli.records import Record, iso
 from parcae_adapters.cli.session import Form, Session
+from parcae_adapters.records.jobs import Record, iso
 
 
 @verb("reconcile")

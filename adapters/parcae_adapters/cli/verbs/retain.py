@@ -14,8 +14,8 @@ from parcae.retention_engine import RetentionEngine, Swept
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.options import Duration, option, verb
 from parcae_adapters.cli.output import note, print_table, status_text, write_json
-from parcae_adapters.cli.records import Record, iso
 from parcae_adapters.cli.session import Form, Session
+from parcae_adapters.records.jobs import Record, iso
 
 
 def _kept(status: Status) -> str:

@@ -15,9 +15,10 @@ from parcae.telling import tell_aggregate
 from parcae_adapters.cli import schedules as show
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
 from parcae_adapters.cli.output import clean, note, print_table, write_json
-from parcae_adapters.cli.records import happened
 from parcae_adapters.cli.session import Form, NotFound, Session
 from parcae_adapters.cli.targets import Target, request
+from parcae_adapters.records.jobs import happened
+from parcae_adapters.records.schedules import record
 
 name_argument = click.argument("name", metavar="SCHEDULE")
 
@@ -52,10 +53,10 @@ async def list_schedules(session: Session) -> None:
     async with _scheduler(session) as scheduler:
         found = await scheduler.schedules()
     if session.form is Form.JSON:
-        write_json({"schedules": [show.record(one) for one in found]})
+        write_json({"schedules": [record(one) for one in found]})
     elif session.form is Form.JSONL:
         for one in found:
-            write_json(show.record(one), line=True)
+            write_json(record(one), line=True)
     elif not found:
         note("There is no schedule; see: parcae schedule set --help")
     else:
@@ -159,7 +160,7 @@ async def history(session: Session, name: str) -> None:
 
 def _tell(session: Session, schedule: Schedule) -> None:
     if session.json:
-        write_json(show.record(schedule), line=session.form is Form.JSONL)
+        write_json(record(schedule), line=session.form is Form.JSONL)
     else:
         click.echo(clean(show.words(schedule)))
 

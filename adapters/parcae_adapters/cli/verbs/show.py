@@ -15,8 +15,7 @@ from parcae.ports import Recorded
 from parcae.state import Stored
 from parcae.survey import Standing
 from parcae.values import Instant
-from parcae_adapters.cli.explained import trust
-from parcae_adapters.cli.groups import facts, ties
+from parcae_adapters.cli.groups import facts
 from parcae_adapters.cli.options import job_argument, verb
 from parcae_adapters.cli.output import (
     FRESHNESS,
@@ -26,11 +25,14 @@ from parcae_adapters.cli.output import (
     status_text,
     write_json,
 )
-from parcae_adapters.cli.queues import place, stands
-from parcae_adapters.cli.records import full, happened, phases
+from parcae_adapters.cli.queues import stands
 from parcae_adapters.cli.session import Form, Session, job_named
 from parcae_adapters.cli.timeline import picture
 from parcae_adapters.cli.words import sentence
+from parcae_adapters.records.explained import trust
+from parcae_adapters.records.groups import ties
+from parcae_adapters.records.jobs import full, happened, phases
+from parcae_adapters.records.queues import place
 
 
 @verb("show")

@@ -9,9 +9,9 @@ import click
 from parcae_adapters.cli.codes import Exit, of_outcome
 from parcae_adapters.cli.options import Duration, job_argument, option, verb
 from parcae_adapters.cli.output import write_json
-from parcae_adapters.cli.records import ending
 from parcae_adapters.cli.session import Form, Session, job_named
 from parcae_adapters.cli.words import sentence
+from parcae_adapters.records.jobs import ending
 
 
 @verb("wait")

@@ -24,10 +24,10 @@ from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.following import follow, head
 from parcae_adapters.cli.options import option, verb
 from parcae_adapters.cli.output import FRESHNESS, clean, console, status_text, write_json
-from parcae_adapters.cli.records import happened, told
 from parcae_adapters.cli.session import Form, Session
 from parcae_adapters.cli.watched import Scope, scope_of
 from parcae_adapters.cli.words import sentence
+from parcae_adapters.records.jobs import happened, told
 
 TICK = timedelta(seconds=1)
 """How often what is shown is looked at anew though nothing happened: ages grow."""

@@ -8,10 +8,11 @@ from rich.text import Text
 
 from parcae.explain_engine import ExplainEngine
 from parcae.why import Explanation
-from parcae_adapters.cli.explained import explained, paragraphs
+from parcae_adapters.cli.explained import paragraphs
 from parcae_adapters.cli.options import job_argument, option, verb
 from parcae_adapters.cli.output import FRESHNESS, clean, console, status_text, write_json
 from parcae_adapters.cli.session import Form, Session, job_named
+from parcae_adapters.records.explained import explained
 
 
 @verb("why")

@@ -1,4 +1,4 @@
-"""Jobs and what happened to them as plain values, for ``--json``. Fields are added, not changed."""
+"""Jobs and what happened to them as plain values."""
 
 from __future__ import annotations
 
