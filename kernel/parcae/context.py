@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from parcae.commands import Progress
 from parcae.payloads import load
+from parcae.state import Job
 from parcae.values import JobId, Token
 
 PAYLOAD = "payload"
@@ -18,6 +19,13 @@ PAYLOAD = "payload"
 def result_name(phase: str) -> str:
     """The name of the blob that holds a phase's result."""
     return f"result/{phase}"
+
+
+def idempotency_key(job: Job, phase: str, *, undo: bool = False) -> str:
+    """The key under which a phase of ``job``, or its undo, is done: see :class:`Context`."""
+    origin = job.spec.origin
+    root = job.id if origin is None else origin.root
+    return f"{root}/{phase}" + "/undo" * undo
 
 
 class Step(Protocol):

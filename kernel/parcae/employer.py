@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -12,6 +12,7 @@ from parcae.errors import ParcaeError
 from parcae.handle import Held
 from parcae.ports import Clock
 from parcae.values import Blob, Error, Instant, JobId, Token, WorkerId
+from parcae.workers import Presence
 
 
 @frozen(kw_only=True)
@@ -65,6 +66,7 @@ class Employer(Protocol):
         request: str,
         limit: int = 1,
         queues: frozenset[str] | None = None,
+        without: frozenset[JobId] = frozenset(),
     ) -> Sequence[a.Granted]:
         """Take up to ``limit`` jobs; see :meth:`parcae.worker_engine.WorkerEngine.claim`."""
         ...
@@ -95,8 +97,8 @@ class Employer(Protocol):
         """Report that the handler raised."""
         ...
 
-    async def release(self, job_id: JobId, token: Token) -> a.Accepted:
-        """Give a job back."""
+    async def release(self, job_id: JobId, token: Token, lacks: str = "") -> a.Accepted:
+        """Give a job back; ``lacks``: what this worker lacks to run it, where that is why."""
         ...
 
     async def confirm_cancel(self, job_id: JobId, token: Token) -> a.Accepted:
@@ -117,4 +119,26 @@ class Employer(Protocol):
 
     async def reconcile(self, limit: int = 100) -> Sequence[a.Reconciled]:
         """Settle what has fallen due; nothing where the employer sees to that by itself."""
+        ...
+
+
+@runtime_checkable
+class Registrar(Protocol):
+    """Where a worker writes down that it is there. An employer may be one; it need not be."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock by which somebody is taken to be there."""
+        ...
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there; in place of what it said before."""
+        ...
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out."""
+        ...
+
+    async def tidy(self, limit: int = 1_000) -> int:
+        """Delete up to ``limit`` keys that are over, and say how many: a worker sees to that."""
         ...
