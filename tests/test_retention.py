@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,18 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from parcae import Context, Engine, GiveUp, Graph, Jobs, Reason, Rejected, Status, Timing
+from parcae import (
+    Context,
+    Engine,
+    GiveUp,
+    Graph,
+    Jobs,
+    Reason,
+    Rejected,
+    Status,
+    Timing,
+)
+from parcae.admission import rate_keys
 from parcae.change import View
 from parcae.effects import Remind
 from parcae.holds import hold_key
@@ -20,10 +33,12 @@ from parcae.ports import Named, Store
 from parcae.retention import Retention, hold, kept_until, past_retention
 from parcae.retention_engine import RetentionEngine
 from parcae.state import Stored
-from parcae.values import JobId, Place, WorkerId, hours, minutes
+from parcae.values import JobId, Lane, Place, WorkerId, hours, minutes
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.sqlite import SqliteStore
+from parcae_adapters.sqlite.queries import ENDED
+from parcae_adapters.sqlite.register import EXPIRING
 from parcae_adapters.testing import run_until_idle
 from parcae_specs.story import at, claim, done, given, start, submit
 
@@ -276,3 +291,81 @@ def test_l1_a_hold_on_an_ended_job_does_not_keep_those_who_wait_for_it_from_bein
     assert kept_effects(more, stored) == (Remind(at=at(9)),)
     some = evolve(waited_for, dependents={job.id: (JobId("child"),)})
     assert hold(some, job.id).effects == (Remind(at=at(9)),)
+
+
+def test_s17_a_key_works_until_it_expires_and_is_deleted_a_day_later(
+    played: Callable[[Use], None],
+) -> None:
+    """S17, S22: what retention deletes, whenever it looks, nobody could have found again."""
+
+    async def use(engine: Engine, retention: RetentionEngine, clock: ManualClock) -> None:
+        (first,) = [(await engine.submit(greet("ann"), idempotency_key="k", key_ttl=DAY)).job_id]
+        await run_until_idle(engine, jobs)
+        policy = Retention(completed=timedelta(0))
+        assert [one.job_id for one in (await retention.sweep(policy)).deleted] == [first]
+        for now in (at(0), at(0) + DAY - timedelta(microseconds=1)):
+            clock.set(now)
+            assert await retention.expire_keys() == 0
+            again = await engine.submit(greet("ann"), idempotency_key="k")
+            assert (again.job_id, again.admitted.deleted) == (first, True)
+        # A clock that goes wrong by less than a day deletes nothing that counts again later.
+        clock.set(at(0) + DAY * 2 - timedelta(microseconds=1))
+        assert await retention.expire_keys() == 0
+        clock.set(at(0) + DAY - timedelta(seconds=1))
+        assert (await engine.submit(greet("ann"), idempotency_key="k")).job_id == first
+        clock.set(at(0) + DAY * 2)
+        assert await retention.expire_keys() == 1
+        assert await retention.expire_keys() == 0
+        fresh = await engine.submit(greet("ann"), idempotency_key="k")
+        assert fresh.job_id != first
+
+    played(use)
+
+
+def test_s22_keys_that_still_count_are_kept_however_old_they_are(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, retention: RetentionEngine, clock: ManualClock) -> None:
+        held, lifted = await ended(engine, "ann", "bob")
+        await engine.rate("default", 1, DAY, burst=5)
+        await ended(engine, "cid")
+        for one in (held, lifted):
+            await retention.hold(one)
+        await retention.lift(lifted)
+        clock.set(at(0) + DAY * 9)
+        assert await retention.expire_keys(limit=10) == 1
+        swept = await retention.sweep(Retention(completed=DAY))
+        assert [one.job_id for one in swept.kept] == [held]
+        assert lifted in [one.job_id for one in swept.deleted]
+        view = await engine.store.look(Named(keys=rate_keys(Lane())))
+        assert len(view.keys) == 1
+
+    played(use)
+
+
+def test_a_sweep_looks_at_no_job_that_it_must_keep(played: Callable[[Use], None]) -> None:
+    """However many there are: what is not past retention is not read at all."""
+
+    async def use(engine: Engine, retention: RetentionEngine, clock: ManualClock) -> None:
+        old = await ended(engine, "ann")
+        clock.set(at(0) + DAY)
+        await ended(engine, *"abcdefgh", "nobody")
+        swept = await retention.sweep(Retention(completed=DAY, failed=DAY), 5)
+        assert (swept.looked_at, swept.cursor) == (1, "")
+        assert [one.job_id for one in swept.deleted] == old
+
+    played(use)
+
+
+def test_the_file_finds_ends_and_keys_that_are_over_by_their_indexes(tmp_path: Path) -> None:
+    """The plan of SQLite itself: neither statement goes through a table, or sorts."""
+    store = SqliteStore(tmp_path / "jobs.db")
+    asyncio.run(store.close())
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection:
+        for statement, wanted, index in (
+            (ENDED, ("completed", 0, 0, "", 9), "parcae_ended_at (status=? AND "),
+            (EXPIRING, ("submit", 0, 9), "parcae_expiring (scope=? AND expires_at<?)"),
+        ):
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", wanted)]
+            assert any(index in step for step in plan), plan
+            assert not [step for step in plan if step.startswith("SCAN") or "ORDER BY" in step]

@@ -113,9 +113,9 @@ class Ticking:
 
 @frozen(kw_only=True)
 class Deliverable:
-    """The ``limit`` deliveries, the longest due first, that are due in the lines of
-    :func:`parcae.outbox.lines`, of each line no more than it has room for; before them those that
-    are held by ``worker`` under this very ``request``.
+    """The deliveries that are held by ``worker`` under this very ``request``; if there are none,
+    the ``limit`` ones, the longest due first, that are due in the lines of
+    :func:`parcae.outbox.sendable`, of each line no more than it has room for.
 
     Due: ``Revision.remind`` ≤ now. Their bodies are in ``View.blobs``. With one of an ordered
     subscription comes the first open one of the same subject, which may be due later.
@@ -340,7 +340,7 @@ class Store(EventBus, Protocol):
     18. ``ended`` finds by an index what has ended so by then: how many others there are does not
         matter for the cost.
     19. ``expire`` deletes keys of the named scopes whose ``expires_at`` is there and ≤ ``before``,
-        the first to expire first, and nothing else. No event, no position.
+        and nothing else; which of them first does not matter. No event, no position.
     20. What a rule gives back is stored as :func:`parcae.outbox.complete` completes it: with the
         deliveries that it owes, in the same commit (S14). All subscriptions and the seal are in
         every view.
@@ -461,7 +461,7 @@ class Store(EventBus, Protocol):
 
     async def next_delivery(self, after: Instant | None = None) -> Instant | None:
         """The earliest instant, later than ``after``, at which some delivery is due in the lines
-        of :func:`parcae.outbox.lines`; ``None``: never."""
+        of :func:`parcae.outbox.sendable`; ``None``: never."""
         ...
 
     async def close(self) -> None:

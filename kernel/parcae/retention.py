@@ -16,7 +16,14 @@ from parcae.handle import obey
 from parcae.holds import held, lifted, placed
 from parcae.ledger import kept_effects, unchanged
 from parcae.state import Ended, Job, Stored
-from parcae.values import Instant, JobId, Status, valid_duration
+from parcae.values import Instant, JobId, Status, hours, valid_duration
+
+KEY_SCOPES = ("hold", "submit", "unique")
+"""The scopes of keys that mean nothing once they are over. What is left of a rate still counts,
+and what a retry has taken over is never over."""
+
+KEY_GRACE = hours(24)
+"""So long a key is kept once it is over: a clock that is set back by less finds it again (S21)."""
 
 _KEPT = valid_duration(timedelta(0))
 
@@ -62,6 +69,11 @@ class Verdict:
     status: Status
     ended_at: Instant
     kept: str | None = None
+
+
+def keys_over_before(now: Instant) -> Instant:
+    """The keys that were over then are of no use to anybody."""
+    return now - KEY_GRACE
 
 
 def kept_until(job: Job, policy: Retention) -> Instant | None:

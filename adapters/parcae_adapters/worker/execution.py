@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from parcae.answers import Granted
 from parcae.commands import Progress
-from parcae.context import PAYLOAD, Context, Stopped, result_name
+from parcae.context import PAYLOAD, Context, Stopped, idempotency_key, result_name
 from parcae.definitions import Jobs
+from parcae.deploys import DeployEngine, changed
 from parcae.employer import Employer
 from parcae.errors import LeaseLost, Reason, Rejected, Unavailable
 from parcae.handlers import (
@@ -26,8 +27,10 @@ from parcae.handlers import (
     result_blob,
     undo_arguments,
 )
+from parcae.shapes import Verdict
 from parcae.state import Compensating, PhaseStatus, Undo, UndoStatus
 from parcae.values import Blob, Status
+from parcae.worker_engine import WorkerEngine
 from parcae_adapters.logs import in_hand
 from parcae_adapters.worker.calls import Call, Called, CutOff, Done, Raised
 from parcae_adapters.worker.isolated import IsolatedCall
@@ -65,7 +68,13 @@ class Execution:
         self._parents: Mapping[str, bytes] = {}
         self._call: Called | None = None
         self._stop: Stop | None = None
+        self._unfit = False
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def unfit(self) -> bool:
+        """Whether it turned out that this worker is not to run this job."""
+        return self._unfit
 
     @property
     def stop(self) -> Stop | None:
@@ -94,6 +103,8 @@ class Execution:
 
     async def _work(self) -> None:
         try:
+            if not await self._fits():
+                return
             await self._load()
             if isinstance(self.job.state, Compensating):
                 await self._undo_all(self.job.state)
@@ -105,6 +116,28 @@ class Execution:
             log.warning("job %s token %d left alone: %s", self.job_id, self.token, refused)
         except Unavailable as error:
             log.error("job %s token %d given up: %s", self.job_id, self.token, error)
+
+    async def _fits(self) -> bool:
+        """Whether this code is to run a job of this shape; otherwise it is given back at once.
+
+        Nothing of it has begun under this lease, so nothing is cut off, and no attempt is burned
+        up to the bound of releases (rule 14 of the lifecycle).
+        """
+        engine, job_id, token = self._engine, self.job_id, self.token
+        saga = self._jobs[self.job.spec.kind]
+        found = saga.fit(self.job)
+        if found.verdict is Verdict.RUN:
+            return True
+        self._unfit, why = True, str(found)
+        log.error("job %s token %d is given back: %s", job_id, token, why)
+        await self._insist(lambda: engine.release(job_id, token, why))
+        if found.verdict is Verdict.QUARANTINE and isinstance(engine, WorkerEngine):
+            deploys, by = DeployEngine(engine.store), self._granted.lease.worker
+            fate = await self._insist(
+                lambda: deploys.put_aside(job_id, changed(saga, self.job), by)
+            )
+            log.error("job %s is of a definition that has changed: %s", job_id, fate)
+        return False
 
     async def _load(self) -> None:
         handed = await self._insist(lambda: self._engine.handed(self._granted))
@@ -231,21 +264,16 @@ class Execution:
             await self._insist(lambda: engine.release(job_id, token))
 
     def _definition(self, name: str) -> Phase[Any]:
-        saga = self._jobs[self.job.spec.kind]
-        if name not in saga.phases:
-            raise LookupError(f"this worker's {saga.name!r} has no phase {name!r}")
-        return saga.phases[name]
+        return self._jobs[self.job.spec.kind].handler(name)
 
     def _context(self, name: str, **facts: bool) -> Context:
-        origin = self.job.spec.origin
-        root = self.job_id if origin is None else origin.root
         return Context(
             job_id=self.job_id,
             kind=self.job.spec.kind,
             phase=name,
             attempt=self.job.attempt,
             token=self.token,
-            idempotency_key=f"{root}/{name}" + "/undo" * bool(facts),
+            idempotency_key=idempotency_key(self.job, name, undo=bool(facts)),
             parents=self._parents,
             results=self._blobs,
             stopping=lambda: self._stop is not None,

@@ -21,6 +21,7 @@ from parcae.handle import Held
 from parcae.scheduler_engine import SchedulerEngine
 from parcae.values import JobId, WorkerId
 from parcae_adapters.logs import in_hand
+from parcae_adapters.worker.entry import Entry
 from parcae_adapters.worker.execution import Execution, Stop
 
 log = logging.getLogger("parcae.worker")
@@ -43,6 +44,7 @@ class Keeper:
         self._worker = worker
         self._every = every.total_seconds()
         self._scheduler = scheduler
+        self._entry: Entry | None = None
         self._held: dict[JobId, tuple[Execution, float]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -50,8 +52,9 @@ class Keeper:
         self._mark = -1
         self._reconcile_at = 0.0
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, entry: Entry | None = None) -> None:
+        """Begin; with the worker's entry in the register, if there is one, to be kept."""
+        self._entry = entry
         self._thread.start()
 
     async def stop(self) -> None:
@@ -104,6 +107,8 @@ class Keeper:
         due = self._due()
         if due:
             await self._renew(due)
+        if self._entry is not None:
+            await self._entry.tick(_monotonic())
         mark = self._engine.news()
         if mark != self._mark:
             await self._look_for_cancels()

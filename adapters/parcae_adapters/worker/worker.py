@@ -15,16 +15,19 @@ from typing import Self
 
 from parcae.answers import Granted
 from parcae.definitions import Jobs
-from parcae.employer import Employer
+from parcae.deploys import DeployEngine
+from parcae.employer import Employer, Registrar
 from parcae.errors import ParcaeError, Unavailable
 from parcae.scheduler_engine import SchedulerEngine
 from parcae.schedules import Calendar
 from parcae.timing import MARGIN
 from parcae.validation import validate
-from parcae.values import WorkerId, seconds
+from parcae.values import JobId, WorkerId, seconds
 from parcae.worker_engine import WorkerEngine
+from parcae_adapters.worker.entry import Entry, described
 from parcae_adapters.worker.execution import Execution, Stop
 from parcae_adapters.worker.keeper import Keeper
+from parcae_adapters.worker.starting import compare
 
 log = logging.getLogger("parcae.worker")
 
@@ -35,6 +38,9 @@ PAUSE = 0.02
 """Seconds between two claims that found nothing: commits come faster than work sometimes."""
 
 RECONCILE_EVERY = seconds(1)
+
+MOST_UNFIT = 1_000
+"""Of the jobs that it cannot run, a worker remembers so many, so as not to claim them again."""
 
 LOOK = 1.0
 """Seconds after which one looks for work even if nobody said there is any."""
@@ -83,6 +89,8 @@ class Worker:
         scheduler = None if calendar is None else _scheduler(engine, calendar)
         self._keeper = Keeper(engine, self.name, reconcile_every, scheduler)
         self._running: dict[asyncio.Task[None], Execution] = {}
+        self._without: dict[JobId, None] = {}
+        self._compared = False
         self._claims = 0
         self._stops = 0
         self._nudge = asyncio.Event()
@@ -93,6 +101,15 @@ class Worker:
     def running(self) -> int:
         """How many jobs it runs now."""
         return len(self._running)
+
+    @property
+    def abandoned(self) -> int:
+        """How many handlers go on although their lease is gone: a thread cannot be stopped.
+
+        Each keeps its place until it returns. From any thread.
+        """
+        running = tuple(self._running.values())
+        return sum(one.stop is not None and one.stop >= Stop.EXPIRED for one in running)
 
     def stop(self) -> None:
         """Begin to drain; a second call cuts the drain short. From any thread."""
@@ -106,7 +123,12 @@ class Worker:
             self._hurry.set()
 
     async def __aenter__(self) -> Self:
-        """Work in the background until the end of the block."""
+        """Work in the background until the end of the block.
+
+        Raises:
+            ValueError: living jobs have other phases than their definitions; see :meth:`run`.
+        """
+        await self._compare()
         self._working = asyncio.create_task(self.run())
         return self
 
@@ -123,10 +145,17 @@ class Worker:
         await self._working
 
     async def run(self) -> None:
-        """Work until :meth:`stop`, then drain. Handlers still alive after that are abandoned."""
+        """Work until :meth:`stop`, then drain. Handlers still alive after that are abandoned.
+
+        Raises:
+            ValueError: living jobs have other phases than their definitions, and nobody has chosen
+                what becomes of them (rule 14 of the lifecycle); says which and how.
+        """
         self._loop = asyncio.get_running_loop()
+        await self._compare()
         listener = asyncio.create_task(self._listen())
-        self._keeper.start()
+        entry = self._entry()
+        self._keeper.start(entry)
         try:
             while not self._stops:
                 await self._claim()
@@ -135,6 +164,37 @@ class Worker:
             listener.cancel()
             await self._clean_up()
             await self._keeper.stop()
+            # Who leaves handlers behind has not stopped in order: it can still be seen.
+            if entry is not None and not self._running:
+                await entry.strike_out()
+
+    def _entry(self) -> Entry | None:
+        """What it keeps in the register of those who give it work, if they have one."""
+        engine = self._engine
+        if not isinstance(engine, Registrar):
+            return None
+        kinds, queues = self._jobs.kinds, self._queues
+        presence = described(self.name, kinds, queues, self._concurrency, engine.clock)
+        return Entry(engine, presence, lambda: (self._stops > 0, self.abandoned))
+
+    async def _compare(self) -> None:
+        """Hold the jobs that live against the definitions, before any of them is run."""
+        if self._compared or not isinstance(self._engine, WorkerEngine):
+            return
+        self._compared, engine = True, DeployEngine(self._engine.store)
+        while not self._stops:
+            try:
+                await compare(engine, self._jobs, self._queues, self.name)
+            except Unavailable as error:
+                log.warning("worker %s: %s; repeating", self.name, error)
+                await asyncio.sleep(LOOK)
+            except ParcaeError:
+                # One record that cannot be read must not end a worker that runs other jobs: each
+                # is looked at once more before it is run.
+                log.exception("worker %s cannot compare all living jobs", self.name)
+                return
+            else:
+                return
 
     async def _listen(self) -> None:
         mark = self._engine.news()
@@ -160,7 +220,12 @@ class Worker:
         request = f"{self.name}/{self._claims}"
         try:
             granted = await self._engine.claim(
-                self.name, self._jobs.kinds, request=request, limit=room, queues=self._queues
+                self.name,
+                self._jobs.kinds,
+                request=request,
+                limit=room,
+                queues=self._queues,
+                without=frozenset(self._without),
             )
         except Unavailable as error:
             # Whether anything was granted is unknown: the next claim is the same one.
@@ -185,6 +250,11 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         execution = self._running.pop(task)
         self._keeper.drop(execution)
+        if execution.unfit:
+            # It has its old place again, and this worker would be given it for ever.
+            self._without[execution.job_id] = None
+            while len(self._without) > MOST_UNFIT:
+                del self._without[next(iter(self._without))]
         self._nudge.set()
         if not task.cancelled() and task.exception() is not None:
             with execution.in_hand():

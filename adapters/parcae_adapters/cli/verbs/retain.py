@@ -37,8 +37,10 @@ async def command(
     """Delete ended jobs that were kept for long enough.
 
     By outcome and age. Whatever a waiting job or an unended group still needs is kept, and so is
-    what is under a legal hold. Idempotency keys outlive the jobs. The log then says that a job was
-    deleted, with its id alone.
+    what is under a legal hold. The log then says that a job was deleted, with its id alone.
+
+    Idempotency keys outlive the jobs: they are deleted a day after they have expired, as any worker
+    does by the way.
 
         parcae retain --completed 30d --failed 90d --dry-run
     """
@@ -56,7 +58,8 @@ async def command(
             cursor = swept.cursor
             if not cursor:
                 break
-    _write(session, verdicts, dry_run)
+        keys = 0 if dry_run else await _expire(retention)
+    _write(session, verdicts, keys, dry_run)
     return Exit.OK
 
 
@@ -66,17 +69,25 @@ def _ask() -> None:
     click.confirm("What is deleted is gone for good. Go on?", abort=True, err=True)
 
 
-def _write(session: Session, verdicts: list[Verdict], dry_run: bool) -> None:
+async def _expire(retention: RetentionEngine) -> int:
+    """Delete the keys that are over, batch by batch; how many."""
+    deleted = 0
+    while some := await retention.expire_keys():
+        deleted += some
+    return deleted
+
+
+def _write(session: Session, verdicts: list[Verdict], keys: int, dry_run: bool) -> None:
     match session.form:
         case Form.JSON:
             gone = [_record(one) for one in verdicts if one.kept is None]
             kept = [_record(one) for one in verdicts if one.kept is not None]
-            write_json({"dry_run": dry_run, "deleted": gone, "kept": kept})
+            write_json({"dry_run": dry_run, "deleted": gone, "kept": kept, "keys": keys})
         case Form.JSONL:
             for one in verdicts:
                 write_json({"dry_run": dry_run, **_record(one)}, line=True)
         case Form.TABLE:
-            _table(verdicts, dry_run)
+            _table(verdicts, keys, dry_run)
 
 
 def _record(one: Verdict) -> Record:
@@ -89,7 +100,7 @@ def _record(one: Verdict) -> Record:
     }
 
 
-def _table(verdicts: list[Verdict], dry_run: bool) -> None:
+def _table(verdicts: list[Verdict], keys: int, dry_run: bool) -> None:
     would = "would be deleted" if dry_run else "deleted"
     shown = [one for one in verdicts if dry_run or one.kept is not None]
     if shown:
@@ -105,3 +116,5 @@ def _table(verdicts: list[Verdict], dry_run: bool) -> None:
         print_table(("JOB", "STATUS", "ENDED", "VERDICT"), rows)
     gone = sum(one.kept is None for one in verdicts)
     note(f"{count(gone, 'job')} {would}, {len(verdicts) - gone} kept though old.")
+    if keys:
+        note(f"{count(keys, 'key')} deleted that {'was' if keys == 1 else 'were'} over a day ago.")
