@@ -14,7 +14,7 @@ from parcae.saga import resume
 from parcae.scheduler_engine import SchedulerEngine
 from parcae.schedules import Calendar
 from parcae.state import Job, Stored
-from parcae.values import TERMINAL, Instant, Status, WorkerId
+from parcae.values import TERMINAL, Instant, JobId, Status, WorkerId
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.worker.execution import Execution
 
@@ -56,13 +56,17 @@ async def run_until_idle(
     if calendar is None and until is not None:
         raise TypeError("expected a calendar with until: without one no schedule admits a job")
     scheduler = None if calendar is None else SchedulerEngine(engine.store, calendar)
-    leases = 0
+    leases, without = 0, set[JobId]()
     while leases < limit:
         await engine.reconcile(limit=1_000)
         while scheduler is not None and await scheduler.fire():
             pass
-        granted = await engine.claim(WORKER, jobs.kinds, request=f"idle-{leases}", limit=100)
-        await asyncio.gather(*(Execution(engine, jobs, one).run() for one in granted))
+        granted = await engine.claim(
+            WORKER, jobs.kinds, request=f"idle-{leases}", limit=100, without=frozenset(without)
+        )
+        executions = [Execution(engine, jobs, one) for one in granted]
+        await asyncio.gather(*(one.run() for one in executions))
+        without.update(one.job_id for one in executions if one.unfit)
         leases += len(granted)
         if granted:
             continue

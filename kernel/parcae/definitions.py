@@ -16,7 +16,9 @@ from attrs.validators import optional
 from parcae.context import PAYLOAD, Context
 from parcae.handlers import Handler, Phase, arguments_of, bind
 from parcae.payloads import dump
+from parcae.shapes import Changed, Fit, Handlers, Shape, fit
 from parcae.spec import OnLost, Retry, Spec, Timing, Unique
+from parcae.state import Job
 from parcae.values import Lane, blob, seconds, valid_duration, valid_name, valid_number
 
 P = ParamSpec("P")
@@ -60,20 +62,25 @@ class Isolation:
     grace: timedelta = field(default=seconds(5), validator=valid_duration(timedelta(0)))
 
 
+def _version(value: object) -> object:
+    return f"{value}" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 @frozen(kw_only=True)
 class Options:
     """What all jobs of one definition share; see :class:`~parcae.spec.Spec`.
 
     Attributes:
-        version: of the definition: change it when the phases change.
+        version: of the definition, a short text or a number: change it when the phases change.
         uninterruptible: its handlers must not be cut off in a shutdown.
         expected: how long an attempt takes when all is well: the validator compares it with
             ``timing``.
         unique: a constraint that holds for every job submitted by itself, not in a group.
         isolate: each call of a handler is a process of its own, which can be killed.
+        changed: what becomes of living jobs whose phases are not today's.
     """
 
-    version: str = field(default="1", validator=valid_name)
+    version: str = field(default="1", converter=_version, validator=valid_name)
     queue: str = "default"
     priority: int = 0
     retry: Retry = field(factory=Retry)
@@ -83,6 +90,7 @@ class Options:
     expected: timedelta | None = field(default=None, validator=valid_duration(timedelta(0)))
     unique: Unique | None = None
     isolate: Isolation | None = None
+    changed: Changed = field(default=Changed.REFUSE, converter=Changed)
 
 
 class PhaseDecorator(Protocol[P]):
@@ -106,20 +114,54 @@ class Saga(Generic[P]):
         self.name = name
         self.options = options
         self.phases: dict[str, Phase[Any]] = {}
+        self.retired: dict[str, Phase[Any]] = {}
+
+    @property
+    def shape(self) -> Shape:
+        """What jobs that are submitted now are to go through."""
+        phases = tuple(phase.spec() for phase in self.phases.values())
+        return Shape(version=self.options.version, phases=phases)
+
+    @property
+    def handlers(self) -> Handlers:
+        """What can be run here, for old jobs too."""
+        every = {**self.phases, **self.retired}
+        undos = (name for name, phase in every.items() if phase.undo_handler is not None)
+        return Handlers(phases=frozenset(every), undos=frozenset(undos))
+
+    def fit(self, job: Job) -> Fit:
+        """What becomes of ``job`` here; see :func:`parcae.shapes.fit`."""
+        return fit(job, self.shape, self.handlers, self.options.changed)
+
+    def handler(self, name: str) -> Phase[Any]:
+        """The phase of that name, one that only old jobs have included.
+
+        Raises:
+            LookupError: there is none.
+        """
+        found = self.phases.get(name) or self.retired.get(name)
+        if found is None:
+            raise LookupError(f"{self.name!r} has no phase {name!r} here")
+        return found
 
     @overload
     def phase(self, handler: Callable[Concatenate[Context, P], R]) -> Phase[R]: ...
 
     @overload
-    def phase(self, *, name: str) -> Callable[[Callable[Concatenate[Context, P], R]], Phase[R]]: ...
+    def phase(
+        self, *, name: str | None = None, retired: bool = False
+    ) -> Callable[[Callable[Concatenate[Context, P], R]], Phase[R]]: ...
 
-    def phase(self, handler: Handler | None = None, *, name: str | None = None) -> Any:
+    def phase(
+        self, handler: Handler | None = None, *, name: str | None = None, retired: bool = False
+    ) -> Any:
         """Register the next phase.
 
         Args:
             handler: ``async`` or a plain function (which runs in a thread); called with a
                 :class:`Context` and the job's arguments.
             name: its name in the record; the function's own by default.
+            retired: new jobs have no such phase; it is kept for those that were admitted with it.
 
         Raises:
             TypeError: the name is taken, or its arguments differ from the first phase's.
@@ -127,13 +169,13 @@ class Saga(Generic[P]):
 
         def register(function: Handler) -> Phase[Any]:
             phase: Phase[Any] = Phase(name or function.__name__, function, arguments_of(function))
-            if phase.name in self.phases:
+            if phase.name in {**self.phases, **self.retired}:
                 raise TypeError(f"saga {self.name!r} has a phase {phase.name!r} already")
-            first = next(iter(self.phases.values()), phase)
+            first = next(iter((*self.phases.values(), *self.retired.values())), phase)
             if list(first.arguments) != list(phase.arguments):
                 expected = ", ".join(["ctx", *first.arguments])
                 raise TypeError(f"expected phase {phase.name!r} to take ({expected})")
-            self.phases[phase.name] = phase
+            (self.retired if retired else self.phases)[phase.name] = phase
             return phase
 
         return register if handler is None else register(handler)

@@ -119,7 +119,8 @@ class Released:
     """The lease was given back; the job keeps its place.
 
     ``voluntary``: in a shutdown, which is counted; otherwise the result of a phase came after the
-    lease's expiry. ``burned``: one release too many, so an attempt is burned.
+    lease's expiry. ``burned``: one release too many, so an attempt is burned. ``lacks``: what its
+    worker lacked to run it, where that is why.
     """
 
     at: Instant
@@ -127,6 +128,7 @@ class Released:
     burned: bool = False
     interrupted: str | None = None
     answers: Report | None = None
+    lacks: str = ""
 
 
 @frozen(kw_only=True)
@@ -235,12 +237,13 @@ class UndoRetryScheduled:
 
 @frozen(kw_only=True)
 class CompensationReleased:
-    """The undo lease was given back; ``voluntary`` and ``burned`` as in :class:`Released`."""
+    """The undo lease was given back; ``voluntary``, ``burned`` and ``lacks`` as in `Released`."""
 
     at: Instant
     voluntary: bool
     burned: bool = False
     answers: Report | None = None
+    lacks: str = ""
 
 
 @frozen(kw_only=True)

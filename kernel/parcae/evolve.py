@@ -361,18 +361,20 @@ def _with_undo(state: s.Compensating, undo: Undo, **changes: Any) -> s.Compensat
 
 
 def _undo_given_up(job: Job, state: s.Compensating, event: e.Quarantined) -> Job:
-    """The next undo has failed for good; it and all after it are owed to a person."""
+    """The next undo has failed for good, or is not to be tried: all that are left are owed."""
     owed = still_owed(state.undos)
     _require(owed == event.owed, f"Quarantined owes {event.owed}, but the undos say {owed}")
     undo = state.next
     cut_off = undo.status is UndoStatus.RUNNING and event.interrupted == undo.phase
-    state = _with_undo(
-        state,
-        undo,
-        status=UndoStatus.FAILED,
-        tries=undo.tries + 1,
-        interrupted=undo.interrupted or cut_off,
-    )
+    # A definition that changed says nothing of an undo: no try of it was burned.
+    if event.cause is not Cause.DEFINITION_CHANGED:
+        state = _with_undo(
+            state,
+            undo,
+            status=UndoStatus.FAILED,
+            tries=undo.tries + 1,
+            interrupted=undo.interrupted or cut_off,
+        )
     owed_to = (UndoStatus.DONE, UndoStatus.FAILED)
     ended = s.Ended(
         status=Status.QUARANTINED,

@@ -38,11 +38,16 @@ class Phase(Generic[R]):
 
     @overload
     def undo(
-        self, *, unknown: bool = False, retry: Retry | None = None
+        self, *, unknown: bool = False, retry: Retry | None = None, retired: bool = False
     ) -> Callable[[Handler], Handler]: ...
 
     def undo(
-        self, handler: Handler | None = None, *, unknown: bool = False, retry: Retry | None = None
+        self,
+        handler: Handler | None = None,
+        *,
+        unknown: bool = False,
+        retry: Retry | None = None,
+        retired: bool = False,
     ) -> Any:
         """Register what undoes this phase: it is called with the result as its last argument.
 
@@ -51,6 +56,7 @@ class Phase(Generic[R]):
             unknown: it can also handle a phase of which nobody knows whether it happened; its last
                 argument is then ``None``.
             retry: tries, and the waits between them.
+            retired: new jobs have no such undo; it is kept for those that were admitted with it.
 
         Raises:
             TypeError: there is one already, or its arguments do not fit the phase's.
@@ -64,8 +70,9 @@ class Phase(Generic[R]):
                 expected = ", ".join(["ctx", *self.arguments, "result"])
                 raise TypeError(f"expected the undo of {self.name!r} to take ({expected})")
             self.undo_handler = function
-            spec = UndoSpec(unknown=unknown)
-            self.undo_spec = spec if retry is None else replace(spec, retry=retry)
+            if not retired:
+                spec = UndoSpec(unknown=unknown)
+                self.undo_spec = spec if retry is None else replace(spec, retry=retry)
             return function
 
         return register if handler is None else register(handler)

@@ -218,6 +218,8 @@ EVENTS: tuple[e.Event, ...] = (
         result=Blob("late/3", 2, "ab" * 32),
     ),
     e.Deleted(at=AT),
+    e.Released(at=AT, voluntary=True, lacks="phase 'pack'"),
+    e.CompensationReleased(at=AT, voluntary=True, lacks="the undo of 'pack'"),
 )
 """Each event, bare and with everything it can have: what the records must decode to."""
 

@@ -33,6 +33,7 @@ def brief(job: Job) -> Record:
     return {
         "id": job.id,
         "kind": job.spec.kind,
+        "definition": job.spec.definition,
         "status": str(job.status),
         "cause": None if cause is None else str(cause),
         "reconciled": bool(ended and ended.reconciled),
@@ -51,12 +52,20 @@ def brief(job: Job) -> Record:
 
 def full(stored: Stored, history: Sequence[Recorded[Event]], says: str, now: Instant) -> Record:
     """Everything there is to know of a job but its payload and results."""
+    return {
+        **detail(stored, now),
+        "says": says,
+        "history": [happened(one) for one in history],
+    }
+
+
+def detail(stored: Stored, now: Instant) -> Record:
+    """A job as it is now."""
     job, state = stored.job, stored.job.state
     cancel = state.cancel if isinstance(state, Running | Compensating | Ended) else None
     origin = job.spec.origin
     return {
         **brief(job),
-        "says": says,
         "version": job.version,
         "definition": job.spec.definition,
         "run_at": iso(job.spec.run_at),
@@ -70,7 +79,6 @@ def full(stored: Stored, history: Sequence[Recorded[Event]], says: str, now: Ins
         else {"id": origin.job_id, "mode": str(origin.mode), "root": origin.root},
         "lease": None if job.lease is None else _lease(job.lease, stored.liveness, now),
         "phases": phases(job),
-        "history": [happened(one) for one in history],
     }
 
 

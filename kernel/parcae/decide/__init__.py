@@ -86,8 +86,6 @@ def _obey(draft: Draft, command: c.Command) -> None:
             cancel(draft, command)
         case c.Quarantine():
             quarantine(draft, command)
-        case c.Abandon():
-            abandon(draft, command)
         case c.Reconcile():
             reconcile(draft)
         case c.Annotate():

@@ -12,6 +12,7 @@ from parcae.spec import RetryMode
 from parcae.state import Compensating, Ended, Job, Pending, Running, Scheduled
 from parcae.values import Status
 from parcae.why.values import Remedy, Surroundings
+from parcae.why.waiting import lacked
 
 WORKER = "parcae worker MODULE:JOBS"
 
@@ -55,6 +56,9 @@ def _look_at(state: Pending) -> Iterator[Remedy]:
 
 def _in_line(job: Job, trust: Assessment, around: Surroundings) -> Iterator[Remedy]:
     queue, undoes = around.queue, isinstance(job.state, Compensating)
+    if lacked(around):
+        does = f"runs it, where the code still has all of version {job.spec.definition}"
+        yield Remedy(command=WORKER, does=does)
     if queue is not None and queue.paused and not undoes:
         does = "lets jobs of its queue start again"
         yield Remedy(command=f"parcae queue resume {queue.name}", does=does)

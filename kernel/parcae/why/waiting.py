@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from parcae.events import RetryScheduled
+from parcae.events import (
+    Annotated,
+    CompensationReleased,
+    LateResultRecorded,
+    Released,
+    RetryScheduled,
+)
 from parcae.freshness import assess
 from parcae.measures import obstacles
 from parcae.phrases import MOST, at, count, listed, span, when
@@ -31,12 +37,14 @@ def waits(job: Job, now: Instant, around: Surroundings) -> Iterator[str]:
             yield from _awaited(job, state, now, around)
         case Scheduled():
             yield from _again(job, around)
+            yield from _given_back(job, around)
             if state.ready_at > now:
                 yield f"It may not start before {when(state.ready_at, now)}."
             yield from _line(job, now, around)
         case Compensating() if state.lease is None:
             undo = state.next
             yield f"The undo of phase {undo.phase} is next, and waits for a worker."
+            yield from _given_back(job, around)
             if state.ready_at > now:
                 yield f"It may not begin before {when(state.ready_at, now)}."
             yield from _line(job, now, around)
@@ -94,6 +102,24 @@ def _again(job: Job, around: Surroundings) -> Iterator[str]:
     yield f"Attempt {job.attempt} of {most} is next: the one before {ended}{raised}."
 
 
+def lacked(around: Surroundings) -> str:
+    """What the worker lacked that had the job last, and gave it back for that; else nothing."""
+    notes = (Annotated, LateResultRecorded)
+    moved = (one for one in reversed(around.history) if not isinstance(one, notes))
+    last = next(moved, None)
+    return last.lacks if isinstance(last, Released | CompensationReleased) else ""
+
+
+def _given_back(job: Job, around: Surroundings) -> Iterator[str]:
+    """A worker of its kind is there, but not of its shape (rule 14 of the lifecycle)."""
+    missing = lacked(around)
+    if missing:
+        yield (
+            f"It was admitted with version {job.spec.definition} of kind {job.spec.kind}, and the "
+            f"worker that was given it last cannot run that: {missing}. It waits for one that can."
+        )
+
+
 def _line(job: Job, now: Instant, around: Surroundings) -> Iterator[str]:
     standing, kind = around.standing, job.spec.kind
     if standing is not None and standing.offer is not None:
@@ -108,8 +134,25 @@ def _line(job: Job, now: Instant, around: Surroundings) -> Iterator[str]:
         yield f"Only a worker that runs kind {kind} takes it; nobody has counted those."
     elif not around.workers:
         yield f"No living worker is known that runs kind {kind}: until one comes, it waits."
+        yield from _others(job, around)
     else:
         yield f"{count(len(around.workers), 'living worker')} can run kind {kind}."
+
+
+def _others(job: Job, around: Surroundings) -> Iterator[str]:
+    """Those that are there, and do not take it."""
+    there, kind, queue = around.present, job.spec.kind, job.spec.lane.queue
+    if not there:
+        yield "No worker at all is known to be there."
+        return
+    elsewhere = [one for one in there if kind in one.kinds]
+    if elsewhere:
+        queues = sorted({name for one in elsewhere for name in one.queues or ()})
+        many = count(len(elsewhere), "worker")
+        yield f"{many} can run that kind, but not from queue {queue}: only from {listed(queues)}."
+        return
+    kinds = sorted({name for one in there for name in one.kinds})
+    yield f"{count(len(there), 'worker')} known to be there can run {listed(kinds) or 'nothing'}."
 
 
 def _place(standing: Standing) -> Iterator[str]:

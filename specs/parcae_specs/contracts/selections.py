@@ -61,6 +61,23 @@ class Selections(Contract):
         other = driver.submit(spec(kind="other"), key="k")
         await refused(driver.store, other, Reason.KEY_REUSED)
 
+    @promise("Store 1", "S7")
+    async def test_s7_a_claim_finds_those_behind_the_jobs_that_it_is_left_without(
+        self, kit: Kit
+    ) -> None:
+        driver = await kit.driver()
+        kinds = ("a", "b")
+        plain = [await driver.submit(spec(kind=kinds[i % 2])) for i in range(6)]
+        keyed = replace(spec(kind="a"), lane=Lane("named", "key"))
+        named = [await driver.submit(keyed) for _ in range(3)]
+        every = [*plain, *named]
+        for left in ({plain[0]}, {plain[0], plain[1]}, {plain[0], named[0], plain[5]}, set(every)):
+            for asked, served in ((("a", "b"), every), (("a",), [*plain[::2], *named])):
+                wanted = replace(claimable(*asked, limit=3), without=frozenset(left))
+                found = list((await driver.shown(wanted)).jobs)
+                expected = [job for job in served if job not in left][:3]
+                assert found == expected, f"S7: without {left}, found {found}, not {expected}"
+
     @promise("Store 2", "S3")
     async def test_s3_of_many_claims_of_one_job_exactly_one_is_granted(self, kit: Kit) -> None:
         driver = await kit.driver()

@@ -1,0 +1,38 @@
+"""What a worker looks at before it starts: the jobs that live, against the code it is to run."""
+
+from __future__ import annotations
+
+import logging
+
+from parcae.definitions import Jobs
+from parcae.deploys import SEEN, DeployEngine
+from parcae.shapes import Changed
+
+log = logging.getLogger("parcae.worker")
+
+
+async def compare(
+    engine: DeployEngine, jobs: Jobs, queues: frozenset[str] | None, worker: str
+) -> None:
+    """Refuse what nobody has chosen for; quarantine what is to be quarantined.
+
+    Args:
+        engine: looks at the jobs.
+        jobs: the definitions.
+        queues: where this worker works; ``None``: everywhere.
+        worker: its name, which goes on record.
+
+    Raises:
+        ValueError: some jobs differ and nobody has chosen, or a handler is missing; says which.
+        Unavailable: the store cannot answer.
+    """
+    found = await engine.look(jobs, queues=queues)
+    for kind in found.unseen:
+        log.warning("kind %s: only the newest %d living jobs were looked at", kind, SEEN)
+    for stray in found.strays:
+        log.warning("%s", stray)
+    if found.errors:
+        raise ValueError("; ".join(map(str, found.errors)))
+    aside = {one.kind for one in found.strays if one.choice is Changed.QUARANTINE}
+    async for one in engine.quarantine(jobs, aside, queues=queues, by=worker):
+        log.warning("job %s: %s: %s", one.job_id, one.fate, one.why)

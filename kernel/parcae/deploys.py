@@ -1,0 +1,278 @@
+"""A deploy against the jobs that live: whose shape is not today's, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from enum import StrEnum
+
+from attrs import Factory, define, evolve, frozen
+
+from parcae import commands as c
+from parcae.definitions import Jobs, Saga
+from parcae.errors import Reason, Rejected
+from parcae.phrases import MOST, count, listed
+from parcae.ports import Query, Store
+from parcae.shapes import Changed, Difference, Fit, Shape, differences, shape_of
+from parcae.state import Job
+from parcae.values import MAX_NOTE, TERMINAL, JobId, Status, cut
+from parcae.worker_engine import WorkerEngine
+
+PAGE = 1_000
+SEEN = 100_000
+"""So many living jobs of a kind are looked at, the newest first: a start has to end. A worker looks
+at every job again before it runs it."""
+
+LIVING = frozenset(status for status in Status if status not in TERMINAL)
+
+
+@frozen(kw_only=True)
+class Stray:
+    """Living jobs of one kind that were admitted with the same phases, which are not today's.
+
+    Attributes:
+        kind: of which kind.
+        version: of the definition, when they were admitted.
+        now: its version today.
+        choice: what the definition says is to become of them.
+        differences: between their shape and today's.
+        lacks: the handlers that some of them may need and that are not there, in words.
+        jobs: how many there are.
+        held: how many of them are held by a worker.
+        examples: some of them, the newest first.
+    """
+
+    kind: str
+    version: str
+    now: str
+    choice: Changed
+    differences: tuple[Difference, ...]
+    lacks: tuple[str, ...]
+    jobs: int
+    held: int
+    examples: tuple[JobId, ...]
+
+    @property
+    def error(self) -> bool:
+        """Whether a worker does not start over it."""
+        if self.choice is Changed.QUARANTINE and self.differences:
+            return False
+        return bool(self.lacks) or self.choice is not Changed.FINISH
+
+    def __str__(self) -> str:
+        """What differs, what it means, and what to do about it."""
+        living = f"{count(self.jobs, 'living job')} of version {self.version}"
+        found = "; ".join(map(str, self.differences))
+        same = (
+            f"; give the definition another version than {self.now}, for its phases have changed"
+            if self.version == self.now and self.differences
+            else ""
+        )
+        head = f"kind {self.kind}: {living} ({listed(self.examples)})"
+        differ = f" differ from version {self.now}: {found}{same}" if found else ""
+        return f"{head}{differ}. {self.fix}"
+
+    @property
+    def fix(self) -> str:
+        """What becomes of them, or what to choose."""
+        missing = listed(self.lacks)
+        if self.choice is Changed.QUARANTINE and self.differences:
+            return "Those that nobody holds are quarantined, as changed='quarantine' says"
+        if self.lacks:
+            kept = f"keep the old code for {missing} with retired=True"
+            chosen = "" if self.choice is Changed.FINISH else " and choose changed='finish'"
+            return f"There is no handler for {missing}: {kept}{chosen}, or {_QUARANTINE}"
+        if self.choice is Changed.FINISH:
+            return "They finish as they were admitted, as changed='finish' says"
+        return f"Choose changed='finish' (they finish as they were admitted), or {_QUARANTINE}"
+
+
+_QUARANTINE = "changed='quarantine' (nobody runs them, and a person sees what they owe)"
+
+
+@frozen(kw_only=True)
+class Deploy:
+    """What a look at the living jobs found.
+
+    Attributes:
+        looked_at: how many jobs were looked at.
+        unseen: the kinds of which there were more than were looked at.
+        strays: whose shape is not today's, or who lack a handler.
+    """
+
+    looked_at: int = 0
+    unseen: tuple[str, ...] = ()
+    strays: tuple[Stray, ...] = Factory(tuple)
+
+    @property
+    def errors(self) -> tuple[Stray, ...]:
+        """Those over which a worker does not start."""
+        return tuple(one for one in self.strays if one.error)
+
+
+class Fate(StrEnum):
+    """What became of a job that was to be quarantined."""
+
+    QUARANTINED = "quarantined"
+    WAITS = "waits for others"
+    HELD = "held by a worker"
+    ENDED = "ended meanwhile"
+
+
+@frozen(kw_only=True)
+class Aside:
+    """One job that was to be quarantined, what became of it, and why.
+
+    Attributes:
+        job_id: which one.
+        kind: of which kind.
+        before: its status before.
+        fate: what became of it; in a preview, what would.
+        why: how it differs, in words.
+    """
+
+    job_id: JobId
+    kind: str
+    before: Status
+    fate: Fate
+    why: str
+
+
+@define
+class _Count:
+    """What is known so far of the living jobs of one shape."""
+
+    jobs: int = 0
+    held: int = 0
+    examples: tuple[JobId, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+    def add(self, job: Job, fit: Fit) -> None:
+        self.jobs += 1
+        self.held += job.lease is not None
+        if len(self.examples) < MOST:
+            self.examples = (*self.examples, job.id)
+        self.lacks = tuple(dict.fromkeys((*self.lacks, *fit.lacks)))
+
+
+class DeployEngine:
+    """Compares what lives in a store with what an application's code defines.
+
+    Args:
+        store: where the jobs are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._engine = WorkerEngine(store)
+
+    async def look(
+        self,
+        jobs: Jobs,
+        kinds: Iterable[str] | None = None,
+        queues: frozenset[str] | None = None,
+    ) -> Deploy:
+        """Whose shape is not today's. Nothing is changed; payloads are not read.
+
+        Args:
+            jobs: the definitions.
+            kinds: of these kinds; ``None``: of all that are defined.
+            queues: in these queues; ``None``: in all.
+        """
+        seen, unseen, strays = 0, list[str](), list[Stray]()
+        for kind in sorted(jobs.kinds if kinds is None else kinds):
+            saga, here, found = jobs[kind], 0, dict[Shape, _Count]()
+            async for job in self._living(kind, queues):
+                here += 1
+                fits = saga.fit(job)
+                if fits.differences or fits.lacks:
+                    found.setdefault(shape_of(job.spec), _Count()).add(job, fits)
+            seen += here
+            unseen += [kind] * (here >= SEEN)
+            strays += (_stray(saga, shape, counted) for shape, counted in found.items())
+        return Deploy(looked_at=seen, unseen=tuple(unseen), strays=tuple(strays))
+
+    async def quarantine(
+        self,
+        jobs: Jobs,
+        kinds: Iterable[str],
+        *,
+        queues: frozenset[str] | None = None,
+        by: str = "",
+        dry_run: bool = False,
+    ) -> AsyncIterator[Aside]:
+        """Put before a person every living job of these kinds whose shape is not today's.
+
+        What a worker holds is left to it, and what waits for others until its turn has come. A job
+        that takes up another was asked for by somebody, and is left alone.
+
+        Args:
+            jobs: the definitions.
+            kinds: which of them.
+            queues: in these queues; ``None``: in all.
+            by: who asks.
+            dry_run: change nothing, and say what would be.
+        """
+        for kind in sorted(kinds):
+            saga = jobs[kind]
+            async for job in self._living(kind, queues):
+                why = changed(saga, job)
+                if why and job.spec.origin is None:
+                    fate = _ahead(job) if dry_run else await self.put_aside(job.id, why, by)
+                    yield Aside(job_id=job.id, kind=kind, before=job.status, fate=fate, why=why)
+
+    async def put_aside(self, job_id: JobId, why: str, by: str = "") -> Fate:
+        """Quarantine one job, unless somebody holds it, it waits for others or has ended."""
+        command = c.Quarantine(by=by, reason=why)
+        try:
+            await self._engine.command(job_id, command)
+        except Rejected as refused:
+            if refused.reason is Reason.NOT_FOUND or refused.status in TERMINAL:
+                return Fate.ENDED
+            return Fate.WAITS if refused.status is Status.PENDING else Fate.HELD
+        stored = await self.store.fetch(job_id)
+        gone = stored is None or stored.job.status is not Status.QUARANTINED
+        return Fate.ENDED if gone else Fate.QUARANTINED
+
+    async def _living(self, kind: str, queues: frozenset[str] | None) -> AsyncIterator[Job]:
+        if queues is not None and not queues:
+            return
+        kinds, seen = frozenset({kind}), 0
+        query = Query(kinds=kinds, statuses=LIVING, queues=queues or frozenset(), limit=PAGE)
+        while seen < SEEN:
+            page = await self.store.find(query)
+            for stored in page.jobs:
+                yield stored.job
+            seen += len(page.jobs)
+            if not page.cursor:
+                return
+            query = evolve(query, cursor=page.cursor)
+
+
+def changed(saga: Saga[...], job: Job) -> str:
+    """How the shape of ``job`` differs from today's, in words; empty: it does not."""
+    found = differences(shape_of(job.spec), saga.shape)
+    if not found:
+        return ""
+    was, now = job.spec.definition, saga.options.version
+    versions = f"admitted with version {was}, now there is {now}: "
+    return cut(versions + "; ".join(map(str, found)), MAX_NOTE)
+
+
+def _ahead(job: Job) -> Fate:
+    if job.lease is not None:
+        return Fate.HELD
+    return Fate.WAITS if job.status is Status.PENDING else Fate.QUARANTINED
+
+
+def _stray(saga: Saga[...], shape: Shape, counted: _Count) -> Stray:
+    return Stray(
+        kind=saga.name,
+        version=shape.version,
+        now=saga.options.version,
+        choice=saga.options.changed,
+        differences=differences(shape, saga.shape),
+        lacks=counted.lacks,
+        jobs=counted.jobs,
+        held=counted.held,
+        examples=counted.examples,
+    )
