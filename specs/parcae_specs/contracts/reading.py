@@ -10,7 +10,7 @@ from attrs import evolve as replace
 
 from parcae import commands as c
 from parcae.change import Change, View
-from parcae.ports import Named, Query
+from parcae.ports import Extent, Named, Query
 from parcae.state import Job
 from parcae.values import JobId, Position, Status, Version
 from parcae_specs.contracts.atomic import note, two
@@ -49,6 +49,25 @@ class Reading(Contract):
             assert await driver.store.log(one.position, 3) == log[index + 1 : index + 4]
         assert await driver.store.log(Position(0), 0) == ()
         assert await whole_log(driver.store, 3) == list(log)
+
+    @promise("Store 22", "S16", "S22")
+    async def test_s16_a_reader_that_comes_too_late_for_what_was_deleted_can_tell(
+        self, kit: Kit
+    ) -> None:
+        driver = await kit.driver()
+        assert await driver.store.extent() == Extent()
+        first, kept = await driver.finished(), await driver.submit()
+        before = await driver.store.log()
+        head = before[-1].position
+        assert await driver.store.extent() == Extent(head=head)
+        await driver.tell(first, c.Delete())
+        extent = await driver.store.extent()
+        last = max(one.position for one in before if one.stream == first)
+        assert extent.whole == last, "Store 22: what was deleted last stood elsewhere"
+        after = await driver.store.log()
+        assert extent.head == after[-1].position > head, "Store 22: the log ends elsewhere"
+        await driver.tell(kept, c.Annotate(by="", note=""))
+        assert (await driver.store.extent()).whole == last, "Store 22: nothing more was deleted"
 
     @promise("Store 5", "S16")
     async def test_s16_a_history_is_the_part_of_the_log_that_is_of_one_job(self, kit: Kit) -> None:

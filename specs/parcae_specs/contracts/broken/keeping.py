@@ -9,7 +9,7 @@ from attrs import evolve as replace
 from parcae.change import Change, Revision, View
 from parcae.errors import Conflict
 from parcae.events import Deleted
-from parcae.ports import Claimable, Committed, Overdue, Rule, Selection
+from parcae.ports import Claimable, Committed, Extent, Overdue, Rule, Selection
 from parcae.saga import resume
 from parcae.state import Stored
 from parcae.values import JobId, Place, Position, Version
@@ -47,6 +47,14 @@ class NameReuse(Breakable):
             if first is None or not gone or first.before:
                 raise
             return [first]
+
+
+class HidesGaps(Breakable):
+    """Says of its log that it is whole, whatever was deleted."""
+
+    async def extent(self) -> Extent:
+        """Where it ends is true."""
+        return Extent(head=(await super().extent()).head)
 
 
 class ForgetsKeys(Breakable):

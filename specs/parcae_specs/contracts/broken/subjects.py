@@ -104,6 +104,11 @@ JOBS: Faults = (
         "should have been refused: the job moved on",
     ),
     (
+        keeping.HidesGaps,
+        "s16_a_reader_that_comes_too_late_for_what_was_deleted",
+        "what was deleted last stood elsewhere",
+    ),
+    (
         keeping.ForgetsKeys,
         "s22_a_deleted_job_leaves_its_deletion_and_its_keys",
         "its key is gone",
