@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from attrs import frozen
 
@@ -60,10 +60,30 @@ class Outcome(Generic[R]):
         return self.status is Status.COMPLETED
 
 
+class Ends(Protocol):
+    """What a handle asks of the engine that has given it: one here, or one on a server."""
+
+    async def wait(
+        self,
+        job_id: JobId,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - on the store's clock, not the loop's
+        *,
+        returns: Any = Any,
+    ) -> Outcome[Any]:
+        """Wait until a job has ended."""
+        ...
+
+    async def cancel(
+        self, job_id: JobId, *, by: str = "", reason: str = "", force: bool = False
+    ) -> a.CancelAnswer:
+        """Ask a job to stop."""
+        ...
+
+
 class Handle(Generic[R]):
     """One submitted job."""
 
-    def __init__(self, engine: Engine, admitted: a.Admitted, returns: Any) -> None:
+    def __init__(self, engine: Ends, admitted: a.Admitted, returns: Any) -> None:
         self._engine = engine
         self._returns = returns
         self.admitted = admitted

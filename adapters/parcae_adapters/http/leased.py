@@ -31,6 +31,7 @@ MOST_WAIT = 60
 """Seconds that a claim waits for work at the most."""
 
 MOST_KINDS = 1_000
+MOST_WITHOUT = 10_000
 
 
 @frozen(kw_only=True)
@@ -45,6 +46,7 @@ class Claim:
         limit: so many jobs at the most.
         wait: seconds to wait for work, where there is none.
         record: add the job as it is stored, for an engine of this kernel.
+        without: none of these jobs: the worker has found that it cannot run them.
     """
 
     worker: str = name()
@@ -54,6 +56,7 @@ class Claim:
     limit: int = number(1, least=1, most=MOST_CLAIMED)
     wait: float = number(0, least=0, most=MOST_WAIT)
     record: bool = False
+    without: tuple[str, ...] = many(most=MOST_WITHOUT)
 
 
 @frozen(kw_only=True)

@@ -22,6 +22,7 @@ from parcae.errors import ParcaeError, Unavailable
 from parcae.handle import Held
 from parcae.state import Job
 from parcae.values import Blob, Error, Instant, JobId, Status, Token, WorkerId
+from parcae.workers import Presence
 from parcae_adapters.http.elapsed import ElapsedClock
 from parcae_adapters.http.wire import Wire, error_of
 
@@ -30,6 +31,10 @@ LISTEN = 25.0
 
 MOST_CLAIMED = 100
 """Jobs of one claim; as :data:`parcae_adapters.http.leased.MOST_CLAIMED`."""
+
+
+WORDS_MISSED = 3
+"""A worker is taken to be gone once so many of its words have not come: as the register has it."""
 
 
 class RemoteWork:
@@ -91,6 +96,7 @@ class RemoteWork:
         request: str,
         limit: int = 1,
         queues: frozenset[str] | None = None,
+        without: frozenset[JobId] = frozenset(),
         wait: float = 0.0,
     ) -> Sequence[a.Granted]:
         """Take up to ``limit`` jobs; see :meth:`parcae.worker_engine.WorkerEngine.claim`.
@@ -101,6 +107,7 @@ class RemoteWork:
             request: a key of this very request: repeated, it grants the same jobs.
             limit: more than 100 count as 100.
             queues: in these only; ``None``: in all.
+            without: none of these.
             wait: seconds to wait for work, where there is none.
         """
         began = self._clock.now()
@@ -111,6 +118,7 @@ class RemoteWork:
             "queues": None if queues is None else sorted(queues),
             "limit": min(limit, MOST_CLAIMED),
             "wait": wait,
+            "without": sorted(without),
             "record": True,
         }
         found = await self.wire.ask("POST", "/v1/leases", body, wait=wait)
@@ -197,6 +205,32 @@ class RemoteWork:
         """Report that an undo raised."""
         body = {"token": token, "phase": phase, "error": _plain(error)}
         return await self._report(job_id, "fail-undo", body)
+
+    async def enlist(self, presence: Presence) -> None:
+        """Write down that a worker is there; by the server's clock."""
+        body = {
+            "id": presence.id,
+            "host": presence.host,
+            "pid": presence.pid,
+            "kinds": list(presence.kinds),
+            "queues": None if presence.queues is None else list(presence.queues),
+            "capacity": presence.capacity,
+            "abandoned": presence.abandoned,
+            "draining": presence.draining,
+            "version": presence.version,
+            "up_for": max((presence.heard_at - presence.started_at).total_seconds(), 0.0),
+            "again_in": (presence.until - presence.heard_at).total_seconds() / WORDS_MISSED,
+        }
+        await self.wire.ask("POST", "/v1/workers", body)
+
+    async def dismiss(self, worker: WorkerId) -> None:
+        """Strike a worker out."""
+        await self.wire.ask("DELETE", f"/v1/workers/{quote(worker, safe='')}")
+
+    async def tidy(self, limit: int = 1_000) -> int:  # noqa: ARG002 - others see to that
+        """Nothing: the server sees to keys that are over."""
+        await asyncio.sleep(0)
+        return 0
 
     async def reconcile(self, limit: int = 100) -> Sequence[a.Reconciled]:  # noqa: ARG002 - ours
         """Nothing: the server sees to what is stale, by its own clock."""

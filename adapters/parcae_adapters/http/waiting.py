@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from aiohttp import web
 
 from parcae_adapters.http.problems import DRAINING, OVERLOADED, Problem
 from parcae_adapters.http.route import Call
+
+T = TypeVar("T")
 
 MOST_WAITING = 2_000
 """Requests that wait at once, in one process."""
@@ -98,5 +101,29 @@ async def news(call: Call, mark: int, until: float) -> bool:
     finally:
         for one in (coming, closing):
             one.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await one
+        await asyncio.gather(coming, closing, return_exceptions=True)
+
+
+async def first(call: Call, coming: Awaitable[T], seconds: float) -> T | None:
+    """What ``coming`` gives; ``None``: not within the time, or the server stops before.
+
+    Raises:
+        Problem: whoever asked is gone, or there are too many who wait.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    task = asyncio.ensure_future(coming)
+    closing = asyncio.ensure_future(call.closing.wait())
+    try:
+        with call.request.app[CROWD].joined():
+            while not task.done() and not closing.done() and (left := until - loop.time()) > 0:
+                still_there(call)
+                some = min(left, LOOK)
+                await asyncio.wait(
+                    {task, closing}, timeout=some, return_when=asyncio.FIRST_COMPLETED
+                )
+        return task.result() if task.done() else None
+    finally:
+        for one in (task, closing):
+            one.cancel()
+        await asyncio.gather(task, closing, return_exceptions=True)

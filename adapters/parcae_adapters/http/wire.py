@@ -105,7 +105,12 @@ class Wire:
             raise Unavailable("the connection is closed")
         data = None if body is None else json.dumps(body).encode()
         asked = self._asked(method, path, data, dict(query or {}), dict(headers or {}), wait)
-        return await asyncio.wrap_future(self._in_thread(asked))
+        try:
+            return await asyncio.wrap_future(self._in_thread(asked))
+        except asyncio.CancelledError:
+            if self.closed:
+                raise Unavailable("the connection was closed meanwhile") from None
+            raise
 
     def close(self) -> None:
         """Let go of the connection, and of all who wait for an answer; a second call: nothing."""

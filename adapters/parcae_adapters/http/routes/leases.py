@@ -59,6 +59,7 @@ async def _granted(call: Call, body: w.Claim) -> tuple[Granted, ...]:
         request=body.request,
         limit=body.limit,
         queues=None if body.queues is None else frozenset(body.queues),
+        without=frozenset(map(JobId, body.without)),
     )
     return tuple(found)
 

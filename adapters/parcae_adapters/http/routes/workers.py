@@ -1,0 +1,96 @@
+"""The register of workers: who is there, says a worker without the database here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from attrs import frozen
+
+from parcae import workers
+from parcae.values import WorkerId
+from parcae_adapters.http.fields import many, name, number, text
+from parcae_adapters.http.route import Call, Reply, Route, Scope
+
+
+@frozen(kw_only=True)
+class PresenceBody:
+    """What a worker says of itself; when it has said so, the server knows.
+
+    Attributes:
+        id: its name, unique among all workers.
+        host: the machine that it runs on; empty: unknown.
+        pid: its process there; 0: unknown.
+        kinds: what it can run.
+        queues: only from these; none: from all.
+        capacity: how many jobs it runs at once.
+        abandoned: handlers that go on although their lease is gone.
+        draining: it stops, and takes no more jobs.
+        version: of whatever it is written with.
+        up_for: seconds since it started.
+        again_in: seconds within which it says so again.
+    """
+
+    id: str = name()
+    host: str = text("", most=200)
+    pid: int = number(0, least=0, most=2**53)
+    kinds: tuple[str, ...] = many(most=1_000)
+    queues: tuple[str, ...] | None = many(None, most=1_000)
+    capacity: int = number(1, least=1, most=1_000)
+    abandoned: int = number(0, least=0, most=1_000)
+    draining: bool = False
+    version: str = text("", most=200)
+    up_for: float = number(0, least=0, most=10**9)
+    again_in: float = number(10, least=1, most=3_600)
+
+
+async def enlist(call: Call) -> Reply:
+    """Write down that a worker is there."""
+    body: PresenceBody = call.body
+    now = call.engine.clock.now()
+    presence = workers.Presence(
+        id=WorkerId(body.id),
+        host=body.host,
+        pid=body.pid,
+        kinds=body.kinds,
+        queues=body.queues,
+        capacity=body.capacity,
+        abandoned=body.abandoned,
+        draining=body.draining,
+        version=body.version,
+        started_at=now - timedelta(seconds=body.up_for),
+        heard_at=now,
+        until=workers.until(now, timedelta(seconds=body.again_in)),
+    )
+    await call.engine.enlist(presence)
+    return Reply(status=204)
+
+
+async def dismiss(call: Call) -> Reply:
+    """Strike a worker out; one that is not there is struck out too."""
+    await call.engine.dismiss(WorkerId(call.path["worker"]))
+    return Reply(status=204)
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/workers",
+        handler=enlist,
+        scope=Scope.WORK,
+        summary="Say that a worker is there, again and again",
+        body=PresenceBody,
+        reply=None,
+        status=204,
+        tag="work",
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/workers/{worker}",
+        handler=dismiss,
+        scope=Scope.WORK,
+        summary="Say that a worker has stopped",
+        reply=None,
+        status=204,
+        tag="work",
+    ),
+)
