@@ -19,7 +19,9 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception
 
 from parcae.values import instant
+from parcae_adapters.http.fields import Unfit
 from parcae_adapters.http.problems import (
+    BAD_INPUT,
     BAD_REQUEST,
     CONTENT_TOO_LARGE,
     INVALID_BODY,
@@ -145,9 +147,11 @@ def structured(value: Any, kind: type) -> Any:
     try:
         return _CONVERTER.structure(value, kind)
     except Exception as error:  # noqa: BLE001 - cattrs raises whatever a validator raises
-        faults = tuple(_faults(error, "$"))[:MOST_FAULTS]
-        first = faults[0]
-        raise Problem(INVALID_BODY, f"{first.field}: {first.expected}", faults=faults) from None
+        found = tuple(_faults(error, "$"))[:MOST_FAULTS]
+        faults = tuple(fault for fault, _ in found)
+        sort = BAD_INPUT if all(unfit for _, unfit in found) else INVALID_BODY
+        detail = f"{faults[0].field}: {faults[0].expected}"
+        raise Problem(sort, detail, faults=faults) from None
 
 
 def plain(value: Any) -> Any:
@@ -160,8 +164,8 @@ def iso(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _faults(error: BaseException, path: str) -> Iterator[Fault]:
-    """Everything that is wrong, each with its place."""
+def _faults(error: BaseException, path: str) -> Iterator[tuple[Fault, bool]]:
+    """Everything that is wrong, each with its place, and whether only its meaning is."""
     if isinstance(error, ClassValidationError | IterableValidationError):
         noted, others = error.group_exceptions()
         for inner, note in noted:
@@ -172,9 +176,10 @@ def _faults(error: BaseException, path: str) -> Iterator[Fault]:
     elif isinstance(error, ForbiddenExtraKeysError):
         known = ", ".join(sorted(one.name for one in attrs.fields(error.cl))) or "none at all"
         for name in sorted(error.extra_fields, key=str):
-            yield Fault(field=f"{path}.{name!s:.100}", expected=f"no such field; there is {known}")
+            says = f"no such field; there is {known}"
+            yield Fault(field=f"{path}.{name!s:.100}", expected=says), False
     else:
-        yield _fault(error, path)
+        yield _fault(error, path), isinstance(error, Unfit)
 
 
 def _fault(error: BaseException, path: str) -> Fault:
@@ -235,7 +240,7 @@ def _instant(value: Any, _: Any) -> datetime:
     try:
         return instant(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
-        raise ValueError(f"expected {says}") from None
+        raise Unfit(f"expected {says}") from None
 
 
 def _span(value: Any, _: Any) -> timedelta:

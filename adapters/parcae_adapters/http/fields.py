@@ -6,12 +6,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from attrs import NOTHING, Attribute, field
+from attrs import NOTHING, Attribute, field, frozen
 
 from parcae.values import MAX_DURATION, MAX_NAME
 
 SCHEMA = "schema"
 """The key of a field's metadata that holds what its JSON Schema says beyond its type."""
+
+
+class Unfit(ValueError):
+    """A value of the right shape that no schema can tell from a good one: a 422, not a 400."""
+
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -45,8 +50,11 @@ def name(default: Any = NOTHING, **schema: Any) -> Any:
     """A name: 1 to 200 printable characters; what prints is for :mod:`parcae.values` to say."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if not value or len(value) > MAX_NAME or not value.isprintable():
-            raise ValueError(f"expected 1 to {MAX_NAME} printable characters for {attribute.name}")
+        says = f"expected 1 to {MAX_NAME} printable characters for {attribute.name}"
+        if not value or len(value) > MAX_NAME:
+            raise ValueError(says)
+        if not value.isprintable():
+            raise Unfit(says)
 
     return described(default, check=check, minLength=1, maxLength=MAX_NAME, **schema)
 
@@ -90,3 +98,8 @@ def _unless_none(check: Check) -> Check:
             check(instance, attribute, value)
 
     return checked
+
+
+@frozen
+class Nothing:
+    """Nothing has to be said."""

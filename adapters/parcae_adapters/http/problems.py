@@ -62,6 +62,7 @@ MISDIRECTED = Kind("misdirected", 421, "This server does not answer to that name
 TOO_MANY = Kind("too-many-requests", 429, "Too many requests")
 INTERNAL = Kind("internal", 500, "Something is wrong on the server's side")
 CORRUPT = Kind("corrupt", 500, "A stored record cannot be read")
+NOT_INSTALLED = Kind("not-installed", 501, "The server was installed without this")
 UNAVAILABLE = Kind("unavailable", 503, "The store could not answer: repeating is safe")
 DRAINING = Kind("draining", 503, "The server is stopping: repeat the request elsewhere")
 OVERLOADED = Kind("overloaded", 503, "The server has as much to do as it takes on")
@@ -111,6 +112,7 @@ KINDS: tuple[Kind, ...] = (
     TOO_MANY,
     INTERNAL,
     CORRUPT,
+    NOT_INSTALLED,
     UNAVAILABLE,
     DRAINING,
     OVERLOADED,

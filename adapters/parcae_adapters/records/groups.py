@@ -56,16 +56,19 @@ def ties(job: Job, history: Sequence[Recorded[Event]]) -> Record:
             "index": spec.group.index,
             "undoes": spec.group.undoes,
         },
-        "unique": None if spec.unique is None else _unique(spec.unique),
+        "unique": None if spec.unique is None else brief_unique(spec.unique),
     }
 
 
 def settled_parents(history: Sequence[Recorded[Event]]) -> dict[str, DependencySettled]:
+    """What became of those that a job depends on, as far as that is known."""
     events = (one.event for one in history)
     return {one.parent: one for one in events if isinstance(one, DependencySettled)}
 
 
-def _unique(unique: Unique) -> Record:
+def brief_unique(unique: Unique) -> Record:
+    """A constraint."""
+
     def seconds(duration: Any) -> float | None:
         return None if duration is None else float(duration.total_seconds())
 
