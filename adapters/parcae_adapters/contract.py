@@ -5,17 +5,17 @@ The kernel chooses transitions; this is the second fence around what it chose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import evolve as replace
 
 from parcae.change import Change, Revision
+from parcae.deliveries import Dead, Delivery, DeliveryDeleted, Done, Sending, Standing, Waiting
 from parcae.effects import Effect, Offer, Remind
 from parcae.errors import Conflict, Reason, Rejected
 from parcae.events import Annotated, Deleted, LateResultRecorded
 from parcae.queues import Queue
 from parcae.saga import resume
-from parcae.schedules import ScheduleRemoved
 from parcae.state import Compensating, Ended, Job, Scheduled, Stored
 from parcae.values import Instant, JobId, StreamId, Version, instant
 
@@ -76,14 +76,27 @@ def _check_revision(stored: Version, one: Revision) -> None:
         message = f"{one.stream} is at version {stored}, the revision was made at {one.before}"
         raise Conflict(Reason.MOVED_ON, message)
     if one.after is None:
-        gone = bool(one.events) and isinstance(one.events[-1], ScheduleRemoved)
-        fault = None if gone else "it goes by ScheduleRemoved only"
+        gone = bool(one.events) and isinstance(one.events[-1], DeliveryDeleted)
+        fault = None if gone else "it goes by DeliveryDeleted only"
     else:
         fits = one.after.version == stored + len(one.events)
         fault = None if fits else f"{len(one.events)} events do not lead to {one.after.version}"
     if fault is not None:
         message = f"revision of {one.stream} refused by the store: {fault}"
         raise Rejected(Reason.UNLAWFUL, message)
+
+
+_STAGES: Mapping[type, Standing] = {
+    Waiting: Standing.PENDING,
+    Sending: Standing.DELIVERING,
+    Done: Standing.DELIVERED,
+    Dead: Standing.DEAD,
+}
+
+
+def stage(delivery: Delivery) -> Standing:
+    """The word for the state of ``delivery`` by itself, under which it is found."""
+    return _STAGES[type(delivery.state)]
 
 
 def _check(before: Job | None, change: Change) -> None:

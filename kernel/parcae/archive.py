@@ -21,18 +21,17 @@ from parcae.converter import dump
 from parcae.errors import Corrupt, Reason, Rejected
 from parcae.events import Event
 from parcae.evolve import fold
-from parcae.groups import Group, GroupEvent, due_at
-from parcae.groups import fold as fold_group
-from parcae.queues import Queue, QueueEvent
-from parcae.queues import fold as fold_queue
+from parcae.groups import Group, due_at
 from parcae.saga import remember, resume
-from parcae.schedules import ScheduleEvent
-from parcae.schedules import fold as fold_schedule
+from parcae.schedules import Schedule
 from parcae.state import Job, Liveness, Pending, Stored
+from parcae.streams import fold_stream
 from parcae.values import Blob, GroupId, Instant, JobId, Position, StreamId, Version, blob, instant
 
 FORMAT = "parcae-histories"
 VERSION = 1
+KEPT = ("queue/", "group/", "schedule/")
+"""What is written beside jobs. What is owed to others stays where it is: it is sent from there."""
 
 Line = dict[str, Any]
 
@@ -168,20 +167,10 @@ def refolded(one: History) -> Job | Aggregate:
 
 
 def _aggregate(one: History) -> Aggregate:
-    kind, _, name = one.stream.partition("/")
-    queue = [event for event in one.events if isinstance(event, QueueEvent)]
-    group = [event for event in one.events if isinstance(event, GroupEvent)]
-    schedule = [event for event in one.events if isinstance(event, ScheduleEvent)]
-    counts = {"queue": len(queue), "group": len(group), "schedule": len(schedule)}
-    if counts.get(kind) != len(one.events):
+    events = [event for event in one.events if isinstance(event, AggregateEvent)]
+    if len(events) != len(one.events) or not one.stream.startswith(KEPT):
         raise Corrupt(f"{one.stream}: an event that does not belong there")
-    found: Aggregate | None = None
-    if kind == "queue":
-        found = fold_queue(name, queue)
-    elif kind == "group":
-        found = fold_group(GroupId(one.stream), group)
-    elif kind == "schedule":
-        found = fold_schedule(name, schedule)
+    found = fold_stream(one.stream, events)
     if found is None:
         raise Corrupt(f"{one.stream}: its history leaves nothing behind")
     return found
@@ -224,12 +213,21 @@ def restore(
     if isinstance(found, Job):
         return (_restored(view, one, found, awaited=awaited),)
     # A group goes on by itself only once all its members are there: see :func:`wake`.
-    remind = None if isinstance(found, Group | Queue) else found.next_at
+    remind = found.next_at if isinstance(found, Schedule) else None
     if isinstance(found, Group) and found.status is not None and awaited:
         remind = view.now
     events = tuple(event for event in one.events if isinstance(event, AggregateEvent))
     before = Version(0)
-    return (Revision(stream=one.stream, before=before, events=events, after=found, remind=remind),)
+    return (
+        Revision(
+            stream=one.stream,
+            before=before,
+            events=events,
+            after=found,
+            remind=remind,
+            restored=True,
+        ),
+    )
 
 
 def wake(view: View, group_id: GroupId) -> Sequence[Revision]:
@@ -263,6 +261,7 @@ def _restored(view: View, one: History, job: Job, *, awaited: bool) -> Change:
         blobs=tuple((ref, one.blobs[ref.name]) for ref in refs),
         keys=one.keys,
         effects=effects,
+        restored=True,
     )
 
 

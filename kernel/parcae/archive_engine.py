@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from parcae import handle as rules
 from parcae.admit import carry_key, named, unique_key
 from parcae.archive import (
+    KEPT,
     History,
     Line,
     awaits,
@@ -84,7 +85,7 @@ class ArchiveEngine:
         found: list[StreamId] = []
         while some := await self.store.aggregates(found[-1] if found else "", PAGE):
             found += map(stream_of, some)
-        return found
+        return [one for one in found if one.startswith(KEPT)]
 
     async def _jobs(self, query: Query) -> Sequence[StreamId]:
         """The oldest first."""

@@ -7,26 +7,38 @@ from collections.abc import Iterable, Mapping
 from attrs import Factory, frozen
 
 from parcae.answers import Answer
+from parcae.deliveries import Delivery, DeliveryEvent
 from parcae.effects import Announce, Effect
 from parcae.events import Event
 from parcae.groups import Group, GroupEvent
 from parcae.queues import Queue, QueueEvent, queue_stream
 from parcae.schedules import Schedule, ScheduleEvent, schedule_stream
+from parcae.seal import SEAL, Seal, SealEvent
 from parcae.state import Job, Liveness, Stored
+from parcae.subscriptions import Subscription, SubscriptionEvent, subscription_stream
 from parcae.values import Blob, GroupId, Instant, JobId, Lane, Place, StreamId, Version
 
-Aggregate = Queue | Group | Schedule
+Aggregate = Queue | Group | Schedule | Subscription | Delivery | Seal
 """What else has a history, beside jobs."""
-AggregateEvent = QueueEvent | GroupEvent | ScheduleEvent
+AggregateEvent = (
+    QueueEvent | GroupEvent | ScheduleEvent | SubscriptionEvent | DeliveryEvent | SealEvent
+)
 AnyEvent = Event | AggregateEvent
 
 
 def stream_of(aggregate: Aggregate) -> StreamId:
     """The name of the history of ``aggregate``."""
-    if isinstance(aggregate, Group):
-        return StreamId(aggregate.id)
-    named = queue_stream if isinstance(aggregate, Queue) else schedule_stream
-    return named(aggregate.name)
+    match aggregate:
+        case Group() | Delivery():
+            return StreamId(aggregate.id)
+        case Queue():
+            return queue_stream(aggregate.name)
+        case Schedule():
+            return schedule_stream(aggregate.name)
+        case Subscription():
+            return subscription_stream(aggregate.name)
+        case Seal():
+            return SEAL
 
 
 @frozen(kw_only=True)
@@ -81,6 +93,9 @@ class View:
         groups: those that the jobs belong to, and those asked for.
         members: of the group that is to go on, the members in its window, in its order.
         schedules: those asked for.
+        subscriptions: all of them, removed ones included.
+        seal: that of the store.
+        deliveries: those the selection found, in its order, and which stand before them.
     """
 
     now: Instant
@@ -97,19 +112,25 @@ class View:
     groups: Mapping[GroupId, Group] = Factory(dict)
     members: tuple[JobId, ...] = ()
     schedules: Mapping[str, Schedule] = Factory(dict)
+    subscriptions: Mapping[str, Subscription] = Factory(dict)
+    seal: Seal = Factory(Seal)
+    deliveries: Mapping[StreamId, Delivery] = Factory(dict)
 
 
 @frozen(kw_only=True)
 class Revision:
-    """What becomes of a queue, a group or a schedule.
+    """What becomes of a queue, a group, a schedule, a subscription, a delivery or the seal.
 
     Attributes:
         stream: the name of its history.
         before: its version before: the events get the versions after it, one by one.
         events: what happened, in order.
-        after: the fold after them; ``None``: gone (a later event may bring it back).
+        after: the fold after them; ``None``: it is deleted, and all but its last event goes.
         remind: when to look at it again; ``None``: never.
         keys: rows to write, in place of any of the same key.
+        blobs: bytes to keep with it.
+        dropped: the names of bytes to keep no longer.
+        restored: its events are old ones from elsewhere: nobody is told of them.
     """
 
     stream: StreamId
@@ -118,6 +139,9 @@ class Revision:
     after: Aggregate | None
     remind: Instant | None = None
     keys: tuple[KeyRow, ...] = ()
+    blobs: tuple[tuple[Blob, bytes], ...] = ()
+    dropped: tuple[str, ...] = ()
+    restored: bool = False
 
 
 @frozen(kw_only=True)
@@ -135,6 +159,7 @@ class Change:
         effects: what follows from the state after, to be kept with it, and whom to tell.
         answer: what the caller is told once all this is committed.
         idle: nothing is to be written at all.
+        restored: its events are old ones from elsewhere: nobody is told of them.
     """
 
     job_id: JobId
@@ -147,6 +172,7 @@ class Change:
     keys: tuple[KeyRow, ...] = ()
     effects: tuple[Effect, ...] = ()
     idle: bool = False
+    restored: bool = False
 
 
 def announced(changes: Iterable[Change | Revision]) -> frozenset[JobId]:

@@ -15,10 +15,13 @@ from attrs import NOTHING, fields, has
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
+from parcae import deliveries as d
 from parcae import groups as g
 from parcae import state as s
 from parcae.queues import Queue
 from parcae.schedules import Schedule
+from parcae.seal import Seal
+from parcae.subscriptions import Subscription
 
 T = TypeVar("T")
 Record = dict[str, Any]
@@ -32,7 +35,15 @@ UNIONS: tuple[Mapping[str, type], ...] = (
         "ended": s.Ended,
     },
     {"open": g.Open, "stopping": g.Stopping, "undoing": g.Undoing, "ended": g.Ended},
-    {"queue": Queue, "group": g.Group, "schedule": Schedule},
+    {"waiting": d.Waiting, "sending": d.Sending, "done": d.Done, "dead": d.Dead},
+    {
+        "queue": Queue,
+        "group": g.Group,
+        "schedule": Schedule,
+        "subscription": Subscription,
+        "delivery": d.Delivery,
+        "seal": Seal,
+    },
 )
 """What may stand in one place, by the names under which it is stored. They never change."""
 

@@ -7,17 +7,12 @@ from collections.abc import Iterable, Sequence
 from attrs import Factory, frozen
 
 from parcae.assess import difference, stray_liveness
-from parcae.change import Aggregate, AggregateEvent, stream_of
+from parcae.change import Aggregate, stream_of
 from parcae.errors import Corrupt
 from parcae.evolve import fold
-from parcae.groups import Group, GroupEvent
-from parcae.groups import fold as fold_group
-from parcae.ports import Query, Recorded, Store
-from parcae.queues import Queue, QueueEvent
-from parcae.queues import fold as fold_queue
-from parcae.schedules import ScheduleEvent
-from parcae.schedules import fold as fold_schedule
+from parcae.ports import Query, Store
 from parcae.state import Stored
+from parcae.streams import fold_stream
 
 
 @frozen(kw_only=True)
@@ -26,7 +21,7 @@ class Report:
 
     Attributes:
         jobs: how many were refolded.
-        aggregates: how many queues, groups and schedules were.
+        aggregates: how many queues, groups, schedules, subscriptions and deliveries were.
         events: how many events all of them have.
         findings: what is wrong, one sentence each; empty: nothing.
     """
@@ -117,19 +112,9 @@ async def _check_aggregate(store: Store, row: Aggregate) -> tuple[int, list[str]
     if versions != list(range(1, row.version + 1)):
         return len(known), [f"{stream}: its events have the versions {versions}"]
     try:
-        folded = _folded(row, known)
+        folded = fold_stream(stream, [recorded.event for recorded in known])
     except Corrupt as error:
         return len(known), [f"{stream}: {error}"]
     if folded == row:
         return len(known), []
     return len(known), [f"{stream}: the row is {row!r}, its history folds to {folded!r}"]
-
-
-def _folded(row: Aggregate, known: Sequence[Recorded[AggregateEvent]]) -> Aggregate | None:
-    events = [recorded.event for recorded in known]
-    # An event of another kind is left out, and so the versions differ in the end.
-    if isinstance(row, Queue):
-        return fold_queue(row.name, (one for one in events if isinstance(one, QueueEvent)))
-    if isinstance(row, Group):
-        return fold_group(row.id, (one for one in events if isinstance(one, GroupEvent)))
-    return fold_schedule(row.name, (one for one in events if isinstance(one, ScheduleEvent)))

@@ -1,4 +1,4 @@
-"""What has happened to a queue, a group or a schedule, in words. Jobs are told in ``assess``."""
+"""What has happened to anything but a job, in words. Jobs are told in ``assess``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import assert_never
 
+from parcae import deliveries as v
 from parcae import groups as g
 from parcae import queues as q
 from parcae import schedules as s
+from parcae import subscriptions as n
 from parcae.change import AggregateEvent
 from parcae.phrases import at
+from parcae.seal import Sealed, SealEvent, Unsealed
 from parcae.values import Instant, Status
 
 
@@ -20,7 +23,9 @@ def tell_aggregate(event: AggregateEvent) -> str:
         return tell_queue(event)
     if isinstance(event, g.GroupEvent):
         return tell_group(event)
-    return tell_schedule(event)
+    if isinstance(event, s.ScheduleEvent):
+        return tell_schedule(event)
+    return tell_outgoing(event)
 
 
 def tell_queue(event: q.QueueEvent) -> str:
@@ -136,6 +141,67 @@ def _fired(event: s.ScheduleFired) -> str:
 
 def _next(instant: Instant | None) -> str:
     return "There is no next tick." if instant is None else f"The next tick: {at(instant)}."
+
+
+def tell_outgoing(event: n.SubscriptionEvent | v.DeliveryEvent | SealEvent) -> str:
+    """What happened to a subscription, to a delivery, or to the seal."""
+    match event:
+        case n.SubscriptionSet():
+            return f"{_who(event.by)} set where to and of what it tells."
+        case n.SecretRotated():
+            until = at(event.until)
+            return f"{_who(event.by)} gave it another secret; those of before count until {until}."
+        case n.SubscriptionDisabled():
+            if event.gone:
+                return (
+                    "The receiver said that it is gone (410): nothing is sent until it is enabled."
+                )
+            return f"{_who(event.by)} disabled it: nothing is sent, and what is owed is kept."
+        case n.SubscriptionEnabled():
+            return f"{_who(event.by)} enabled it."
+        case n.SubscriptionRemoved():
+            return f"{_who(event.by)} removed it; what it is still owed is given up."
+        case Sealed() | Unsealed():
+            why = f" ({event.reason})" if event.reason else ""
+            done = (
+                "sealed the store: nothing is sent" if isinstance(event, Sealed) else "unsealed it"
+            )
+            return f"{_who(event.by)} {done}{why}."
+        case _:
+            return tell_delivery(event)
+
+
+def tell_delivery(event: v.DeliveryEvent) -> str:
+    """What happened to a delivery."""
+    match event:
+        case v.DeliveryOwed():
+            return f"Owed to {event.subscription}: {event.event} of {event.subject}."
+        case v.DeliveryStarted():
+            return f"{event.worker} took it, to send it (token {event.token})."
+        case v.Delivered():
+            return f"Delivered: {_tried(event.attempt)}."
+        case v.DeliveryFailed():
+            return f"Not delivered: {_tried(event.attempt)}. Tried again at {at(event.retry_at)}."
+        case v.DeliveryLost():
+            return "Its sender was not heard of in time: whether it was sent is unknown."
+        case v.DeliveryReleased():
+            return "Given back unsent."
+        case v.DeliveryDied():
+            last = f": {_tried(event.attempt)}" if event.attempt else ""
+            return f"Given up ({event.cause}){last}. It is kept, and may be replayed."
+        case v.DeliveryReplayed():
+            return f"{_who(event.by)} had it sent again, or at once."
+        case v.LateAttemptRecorded():
+            return f"Heard too late from its sender (token {event.token}): {_tried(event.attempt)}."
+        case v.DeliveryDeleted():
+            return "Deleted."
+        case _:
+            assert_never(event)
+
+
+def _tried(attempt: v.Attempt) -> str:
+    said = f"HTTP {attempt.status}" if attempt.status is not None else attempt.error or "no answer"
+    return f"{said} after {attempt.latency.total_seconds():.3f} s"
 
 
 def progress(group: g.Group) -> str:

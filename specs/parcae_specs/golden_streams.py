@@ -30,16 +30,19 @@ from parcae.spec import (
     Until,
 )
 from parcae.state import Job, Pending
+from parcae.streams import fold_stream
 from parcae.values import (
     Blob,
     GroupId,
     JobId,
     Lane,
     Status,
+    StreamId,
     hours,
     minutes,
     seconds,
 )
+from parcae_specs.golden_outgoing import HISTORIES, OUTGOING
 from parcae_specs.story import at, given, submit
 
 AT, LATER = at(1.000001), at(61)
@@ -105,6 +108,7 @@ EVENTS: tuple[AggregateEvent, ...] = (
     d.ScheduleResumed(at=AT, next_at=LATER, by="ops"),
     d.ScheduleRemoved(at=AT),
     d.ScheduleRemoved(at=AT, by="ops"),
+    *OUTGOING,
 )
 """Each event, bare and with everything it can have."""
 
@@ -135,7 +139,7 @@ MANY = tuple(JobId(f"parent-{index:02}") for index in range(codec.FEW + 8))
 
 @frozen(kw_only=True)
 class Kept:
-    """One queue, group or schedule: its history, and the row that it leads to."""
+    """One queue, group, schedule or the like: its history, and the row that it leads to."""
 
     events: Sequence[AggregateEvent]
     row: Aggregate
@@ -145,7 +149,11 @@ def kept() -> Mapping[str, Kept]:
     """Histories that the kernel can have written, by the names of their files."""
     return {
         "a-queue": _queue(
-            *(one for one in EVENTS if getattr(one, "by", "") == "ops"),
+            *(
+                one
+                for one in EVENTS
+                if isinstance(one, q.QueueEvent) and getattr(one, "by", "") == "ops"
+            ),
             q.LimitSet(at=AT, limit=10),
             q.LimitSet(at=AT, limit=3, each=True),
             q.RateSet(at=AT, rate=RATE),
@@ -154,6 +162,7 @@ def kept() -> Mapping[str, Kept]:
         "a-paused-queue": _queue(q.QueuePaused(at=AT)),
         **_groups(),
         **_schedules(),
+        **{name: _kept(*history) for name, history in HISTORIES.items()},
     }
 
 
@@ -211,22 +220,21 @@ def _undoing() -> Iterator[g.GroupEvent]:
 
 
 def _queue(*events: AggregateEvent) -> Kept:
-    mine = tuple(one for one in events if isinstance(one, q.QueueEvent))
-    return Kept(events=mine, row=q.fold("files", mine))
+    return _kept(q.queue_stream("files"), events)
 
 
 def _group(*events: AggregateEvent) -> Kept:
-    mine = tuple(one for one in events if isinstance(one, g.GroupEvent))
-    row = g.fold(NAME, mine)
-    assert row is not None
-    return Kept(events=mine, row=row)
+    return _kept(StreamId(NAME), events)
 
 
 def _schedule(*events: AggregateEvent) -> Kept:
-    mine = tuple(one for one in events if isinstance(one, d.ScheduleEvent))
-    row = d.fold("nightly", mine)
+    return _kept(d.schedule_stream("nightly"), events)
+
+
+def _kept(stream: StreamId, events: Sequence[AggregateEvent]) -> Kept:
+    row = fold_stream(stream, events)
     assert row is not None
-    return Kept(events=mine, row=row)
+    return Kept(events=events, row=row)
 
 
 def waiting() -> Sequence[Job]:

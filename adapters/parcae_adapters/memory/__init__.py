@@ -13,11 +13,15 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 from parcae.change import Aggregate, AggregateEvent, AnyEvent, Revision, View, announced
+from parcae.deliveries import Standing as Stage
 from parcae.errors import Unavailable
 from parcae.events import Event
+from parcae.outbox import complete, sendable
 from parcae.ports import (
     Clock,
     Committed,
+    DeliveryPage,
+    DeliveryQuery,
     Entropy,
     Extent,
     Named,
@@ -98,7 +102,8 @@ class MemoryStore:
         with self._lock:
             self._require_open()
             shelves = self._shelves
-            result = tuple(rule(self._view(selection)))
+            shown = self._view(selection)
+            result = complete(shown, tuple(rule(shown)))
             check(result, shelves.stored, shelves.reached)
             changes, revisions = split(result)
             written = [change for change in changes if not change.idle]
@@ -157,8 +162,7 @@ class MemoryStore:
         """One queue, group or schedule; ``None``: there is none."""
         with self._lock:
             self._require_open()
-            row = self._shelves.streams.rows.get(stream)
-            return None if row is None else row.aggregate
+            return self._shelves.streams.aggregate(stream)
 
     async def aggregates(self, after: str = "", limit: int = 100) -> Sequence[Aggregate]:
         """Queues, groups and schedules, by the names of their streams, from past ``after`` on."""
@@ -243,6 +247,26 @@ class MemoryStore:
         with self._lock:
             self._require_open()
             return self._register.all()
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of deliveries, newest first."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.streams.outgoing.page(query)
+
+    async def tally(self) -> Mapping[tuple[str, Stage], int]:
+        """How many deliveries are in which of their states, by subscription."""
+        with self._lock:
+            self._require_open()
+            return self._shelves.streams.outgoing.tally()
+
+    async def next_delivery(self, after: Instant | None = None) -> Instant | None:
+        """The earliest instant, later than ``after``, at which some delivery is due."""
+        with self._lock:
+            self._require_open()
+            streams = self._shelves.streams
+            instants = streams.outgoing.instants(sendable(streams.subscriptions, streams.seal))
+            return min((at for at in instants if after is None or at > after), default=None)
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself; empty: nothing."""

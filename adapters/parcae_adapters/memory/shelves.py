@@ -17,7 +17,7 @@ from parcae.events import Deleted, Event
 from parcae.ports import Claimable, Extent, Page, Query, Recorded
 from parcae.queues import Queue
 from parcae.state import Ended, Stored
-from parcae.values import Instant, JobId, Place, Position, Status, StreamId, Version
+from parcae.values import Blob, Instant, JobId, Place, Position, Status, StreamId, Version
 from parcae_adapters.contract import ending_cursor, ending_place, owed, turn
 from parcae_adapters.memory.edges import Edges
 from parcae_adapters.memory.lines import Lines
@@ -161,9 +161,7 @@ class Shelves:
             self._forget(change.job_id)
             return
         self.place = max(self.place, Place(change.job.place + 1))
-        if change.blobs:
-            kept = self._blobs.setdefault(change.job_id, {})
-            kept.update((blob.name, bytes(data)) for blob, data in change.blobs)
+        self._keep(change.job_id, change.blobs)
         self._link(Row(Stored(job=change.job, liveness=change.liveness), *owed(change.effects)))
 
     def revise(self, revision: Revision) -> None:
@@ -171,9 +169,28 @@ class Shelves:
         record = self._records.setdefault(revision.stream, [])
         self._append(record, revision.stream, revision.before, revision.events)
         self.keys.update((row.key, row) for row in revision.keys)
+        self._keep(JobId(revision.stream), revision.blobs, revision.dropped)
         self.streams.write(revision)
+        if revision.after is None:
+            self._forget_record(revision.stream)
         if isinstance(revision.after, Queue):
             self.lines.reorder(revision.after.name)
+
+    def _keep(
+        self,
+        owner: JobId,
+        blobs: Sequence[tuple[Blob, bytes]],
+        dropped: Sequence[str] = (),
+    ) -> None:
+        """Bytes beside a job, a delivery or a subscription."""
+        if not blobs and not dropped:
+            return
+        kept = self._blobs.setdefault(owner, {})
+        kept.update((blob.name, bytes(data)) for blob, data in blobs)
+        for name in dropped:
+            kept.pop(name, None)
+        if not kept:
+            del self._blobs[owner]
 
     def _append(
         self, history: list[Recorded[E]], stream: StreamId, before: Version, events: Sequence[E]
@@ -228,9 +245,17 @@ class Shelves:
                 self._log[one.position - 1] = None
         self.histories[job_id] = kept
 
+    def _forget_record(self, stream: StreamId) -> None:
+        self._blobs.pop(JobId(stream), None)
+        *gone, last = self._records[stream]
+        for one in gone:
+            self._log[one.position - 1] = None
+        self._records[stream] = [last]
+
     def orphans(self) -> Iterator[JobId]:
-        """Who has blobs but is no job."""
-        return (job_id for job_id in self._blobs if job_id not in self.rows)
+        """Who has blobs but is neither a job nor anything else."""
+        there = self.streams.aggregate
+        return (one for one in self._blobs if one not in self.rows and there(StreamId(one)) is None)
 
 
 def _matches(query: Query, stored: Stored) -> bool:

@@ -10,12 +10,24 @@ from typing import assert_never
 from parcae.admission import rate_keys
 from parcae.admit import carry_key
 from parcae.change import Key, View
+from parcae.deliveries import Delivery
 from parcae.groups import Group, member_id, window
-from parcae.ports import CASCADE, Claimable, Named, Overdue, Restless, Selection, Ticking
+from parcae.outbox import sendable
+from parcae.ports import (
+    CASCADE,
+    Claimable,
+    Deliverable,
+    Named,
+    Overdue,
+    Restless,
+    Selection,
+    Spent,
+    Ticking,
+)
 from parcae.queues import Queue
 from parcae.schedules import Schedule
 from parcae.state import Stored
-from parcae.values import GroupId, Instant, JobId, Lane
+from parcae.values import GroupId, Instant, JobId, Lane, StreamId
 from parcae_adapters.memory.shelves import Shelves
 
 
@@ -42,6 +54,7 @@ class _Loader:
         self._partial: set[str] = set()
         self._needed: frozenset[str] = frozenset()
         self._held: dict[Lane, int] = {}
+        self._deliveries: dict[StreamId, Delivery] = {}
 
     def load(self, selection: Selection) -> View:
         """Everything, selection by selection."""
@@ -65,9 +78,28 @@ class _Loader:
                 found = islice(shelves.streams.overdue(Schedule, now), selection.limit)
                 self._schedules = {one.name: one for one in found}
                 self._queues += (one.plan.spec.lane.queue for one in self._schedules.values())
+            case Deliverable():
+                self._deliverable(selection)
+            case Spent():
+                self._deliver(*shelves.streams.outgoing.spent(selection))
             case _:
                 assert_never(selection)
         return self._view()
+
+    def _deliverable(self, wanted: Deliverable) -> None:
+        streams = self._shelves.streams
+        lines = sendable(streams.subscriptions, streams.seal)
+        found = streams.outgoing.found(wanted, lines, self._now)
+        heads = (streams.outgoing.head(one) for one in found if self._ordered(one))
+        self._deliver(*found, *heads)
+        self._blobs = tuple(JobId(one.id) for one in found)
+
+    def _deliver(self, *deliveries: Delivery | None) -> None:
+        self._deliveries.update((one.id, one) for one in deliveries if one is not None)
+
+    def _ordered(self, one: Delivery) -> bool:
+        to = self._shelves.streams.subscriptions.get(one.subscription)
+        return to is not None and to.ordered
 
     def _occupied(self) -> None:
         """What decides how much room is left in the lanes of the jobs."""
@@ -87,6 +119,10 @@ class _Loader:
         for schedule in wanted.schedules:
             if schedule in streams.schedules:
                 self._schedules[schedule] = streams.schedules[schedule]
+        outgoing = streams.outgoing
+        for delivery in filter(None, map(outgoing.rows.get, wanted.deliveries)):
+            behind = outgoing.behind(delivery) if self._ordered(delivery) else None
+            self._deliver(delivery, behind)
         self._keys = wanted.keys
         self._blobs = tuple(self._jobs) if wanted.blobs else ()
         self._queues += wanted.queues
@@ -166,4 +202,7 @@ class _Loader:
             groups=self._groups,
             members=self._members,
             schedules=self._schedules,
+            subscriptions=shelves.streams.subscriptions,
+            seal=shelves.streams.seal,
+            deliveries=self._deliveries,
         )

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from parcae.assess import stray_liveness
+from parcae.deliveries import Delivery
 from parcae.effects import Offer
 from parcae.errors import Corrupt
 from parcae.groups import Group, due_at
@@ -16,10 +17,19 @@ from parcae.saga import resume
 from parcae.schedules import Schedule
 from parcae.state import Job, Pending, Stored
 from parcae.values import Instant, Place
-from parcae_adapters.contract import lawful
+from parcae_adapters.contract import lawful, stage
 from parcae_adapters.sqlite.pending import fixed
 from parcae_adapters.sqlite.queries import Queries
-from parcae_adapters.sqlite.rows import DERIVED, FOUND, columns, instant, micros, shelf, stored
+from parcae_adapters.sqlite.rows import (
+    DERIVED,
+    FOUND,
+    columns,
+    delivery_columns,
+    instant,
+    micros,
+    shelf,
+    stored,
+)
 from parcae_adapters.sqlite.statements import QUEUES
 
 SPEC_COLUMNS = ("kind", "queue", "lane", "priority", "grp", "member")
@@ -35,7 +45,10 @@ ORPHANS = {
         AND stream IN (SELECT stream FROM parcae_events WHERE tag = 'deleted')""",
     "blobs without a job": """
         SELECT DISTINCT job_id FROM parcae_blobs
-        WHERE job_id NOT IN (SELECT id FROM parcae_jobs)""",
+        WHERE job_id NOT IN (SELECT id FROM parcae_jobs)
+        AND job_id NOT IN (SELECT stream FROM parcae_deliveries)
+        AND job_id NOT IN (
+            SELECT stream FROM parcae_aggregates WHERE stream LIKE 'subscription/%')""",
     "a version that is not the number of its events": """
         SELECT id FROM parcae_jobs AS j WHERE version != (
             SELECT count(*) FROM parcae_events WHERE stream = j.id)
@@ -58,10 +71,17 @@ STREAMS = """
     SELECT a.stream, a.version, a.remind_at, a.state,
         (SELECT count(*) FROM parcae_events WHERE stream = a.stream),
         (SELECT max(version) FROM parcae_events WHERE stream = a.stream)
-    FROM parcae_aggregates AS a"""
+    FROM (
+        SELECT stream, version, remind_at, state FROM parcae_aggregates
+        UNION ALL SELECT stream, version, remind_at, state FROM parcae_deliveries) AS a"""
 HOMELESS = """
     SELECT DISTINCT stream FROM parcae_events WHERE stream LIKE '%/%'
-    AND stream NOT IN (SELECT stream FROM parcae_aggregates)"""
+    AND tag != 'delivery-deleted'
+    AND stream NOT IN (SELECT stream FROM parcae_aggregates)
+    AND stream NOT IN (SELECT stream FROM parcae_deliveries)"""
+DELIVERY_COLUMNS = """
+    SELECT subscription, subject, number, stage, ended_at, worker, request
+    FROM parcae_deliveries WHERE stream = ?"""
 SET_ASIDE = "SELECT id, error FROM parcae_inbox WHERE error IS NOT NULL"
 EDGES_OF = "SELECT parent, settled FROM parcae_edges WHERE child = ?"
 AWAITED = "SELECT DISTINCT parent FROM parcae_edges WHERE settled = 0"
@@ -192,7 +212,9 @@ def _streams(connection: sqlite3.Connection, awaited: Container[str]) -> Iterato
         except Corrupt as error:
             yield str(error)
             continue
-        if isinstance(found, Group):
+        if isinstance(found, Delivery):
+            yield from _delivery(connection, found, remind_at)
+        elif isinstance(found, Group):
             yield from _group(found, remind_at, stream in awaited)
         elif remind_at is not None and not isinstance(found, Schedule):
             yield f"{stream}: to be looked at again, for nothing"
@@ -206,6 +228,16 @@ def _group(group: Group, remind_at: int | None, awaited: bool) -> Iterator[str]:
             yield f"{group.id}: column remind_at is {remind_at!r}, its state says {due_at(group)}"
     elif awaited and remind_at is None:
         yield f"{group.id}: others still wait for it, and nobody will look at it again"
+
+
+def _delivery(
+    connection: sqlite3.Connection, found: Delivery, remind_at: int | None
+) -> Iterator[str]:
+    row = connection.execute(DELIVERY_COLUMNS, (found.id,)).fetchone()
+    if row != delivery_columns(found):
+        yield f"{found.id}: its columns are {row!r}, its state says {delivery_columns(found)!r}"
+    if found.open != (remind_at is not None):
+        yield f"{found.id}: to be looked at at {remind_at!r}, while it is {stage(found)}"
 
 
 def _inbox(connection: sqlite3.Connection) -> Iterator[str]:

@@ -10,11 +10,12 @@ from typing import Any
 
 from parcae.change import Aggregate, AnyEvent, Key, KeyRow
 from parcae.codec import encode_aggregate, encode_event, encode_job, encode_liveness
+from parcae.deliveries import Delivery
 from parcae.errors import Conflict, Reason
 from parcae.spec import Spec
 from parcae.values import Instant, JobId, StreamId, Version
 from parcae_adapters.sqlite import statements as sql
-from parcae_adapters.sqlite.rows import Row, micros
+from parcae_adapters.sqlite.rows import Row, delivery_columns, micros
 
 
 class Unwritten:
@@ -23,24 +24,26 @@ class Unwritten:
     Attributes:
         before: the jobs, each as it was before the first change.
         events: with their positions, streams and versions.
-        blobs: bytes, by job and name.
+        blobs: bytes, by job and name; ``None``: they go.
         keys: rows, by name.
         gone: deleted jobs, and where they were.
         edges: statements about who waits for whom, in order.
-        shelves: queues, groups and schedules, with their versions and reminders.
+        shelves: what else has a history, with versions and reminders.
+        removed: deliveries that are deleted, and where they were.
     """
 
     def __init__(self) -> None:
         self.before: dict[JobId, Row | None] = {}
         self.events: list[tuple[int, StreamId, int, AnyEvent]] = []
-        self.blobs: list[tuple[JobId, str, bytes]] = []
+        self.blobs: dict[tuple[str, str], bytes | None] = {}
         self.keys: dict[Key, KeyRow] = {}
         self.gone: dict[JobId, int] = {}
         self.edges: list[tuple[str, tuple[object, ...]]] = []
-        self.shelves: dict[StreamId, tuple[Version, Instant | None, Aggregate | None]] = {}
+        self.shelves: dict[StreamId, tuple[Version, Instant | None, Aggregate]] = {}
+        self.removed: dict[StreamId, int] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.before or self.keys or self.shelves)
+        return bool(self.before or self.keys or self.shelves or self.removed)
 
     def position(self, stream: StreamId, kind: type) -> int:
         """Where the last event of that kind stands."""
@@ -62,17 +65,39 @@ class Unwritten:
         if self.before:
             self._write_jobs(connection, rows)
         if self.blobs:
-            connection.executemany(sql.PUT_BLOB, self.blobs)
+            self._write_blobs(connection)
         if self.keys:
             connection.executemany(sql.PUT_KEY, map(_plain_key, self.keys.values()))
         if self.shelves:
-            connection.executemany(sql.PUT_AGGREGATE, map(_plain_shelf, self.shelves.items()))
+            self._write_shelves(connection)
         for statement, many in groupby(self.edges, itemgetter(0)):
             connection.executemany(statement, [parameters for _, parameters in many])
         for job_id, position in self.gone.items():
             connection.execute(sql.DELETE_BLOBS, (job_id,))
             connection.execute(sql.DELETE_EVENTS, (job_id, position))
             connection.execute(sql.DELETE_JOB, (job_id,))
+        for stream, position in self.removed.items():
+            connection.execute(sql.DELETE_BLOBS, (stream,))
+            connection.execute(sql.DELETE_EVENTS, (stream, position))
+            connection.execute(sql.DELETE_DELIVERY, (stream,))
+
+    def _write_blobs(self, connection: sqlite3.Connection) -> None:
+        kept = ((*key, data) for key, data in self.blobs.items() if data is not None)
+        connection.executemany(sql.PUT_BLOB, kept)
+        dropped = (key for key, data in self.blobs.items() if data is None)
+        connection.executemany(sql.DROP_BLOB, dropped)
+
+    def _write_shelves(self, connection: sqlite3.Connection) -> None:
+        aggregates: list[tuple[Any, ...]] = []
+        deliveries: list[tuple[Any, ...]] = []
+        for stream, (version, remind, after) in self.shelves.items():
+            due, state = micros(remind), encode_aggregate(after)
+            if isinstance(after, Delivery):
+                deliveries.append((stream, version, *delivery_columns(after), due, state))
+            else:
+                aggregates.append((stream, version, due, state))
+        connection.executemany(sql.PUT_AGGREGATE, aggregates)
+        connection.executemany(sql.PUT_DELIVERY, deliveries)
 
     def _write_jobs(self, connection: sqlite3.Connection, rows: Mapping[JobId, Row]) -> None:
         writes: dict[str, list[tuple[Any, ...]]] = {}
@@ -116,10 +141,3 @@ def fixed(spec: Spec) -> tuple[Any, ...]:
 
 def _plain_key(row: KeyRow) -> tuple[Any, ...]:
     return (row.key.scope, row.key.key, row.fingerprint, row.job_id, micros(row.expires_at))
-
-
-def _plain_shelf(
-    entry: tuple[StreamId, tuple[Version, Instant | None, Aggregate | None]],
-) -> tuple[Any, ...]:
-    stream, (version, remind, after) = entry
-    return (stream, version, micros(remind), None if after is None else encode_aggregate(after))

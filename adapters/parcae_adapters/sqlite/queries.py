@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parcae.change import Aggregate, AnyEvent
-from parcae.ports import Extent, Page, Query, Recorded
+from parcae.deliveries import Delivery
+from parcae.deliveries import Standing as Stage
+from parcae.outbox import sendable
+from parcae.ports import DeliveryPage, DeliveryQuery, Extent, Page, Query, Recorded
+from parcae.seal import Seal
 from parcae.state import Ended, Job, Stored
+from parcae.subscriptions import Subscription
 from parcae.values import Instant, JobId, Position, Status, StreamId, Version
 from parcae_adapters.contract import ending_cursor, ending_place
 from parcae_adapters.sqlite.rows import FOUND, Recent, instant, micros, recorded, shelf, stored
-from parcae_adapters.sqlite.statements import AGGREGATE
+from parcae_adapters.sqlite.statements import AGGREGATE, DELIVERY, SUBSCRIPTIONS
 
 HISTORY = """
     SELECT position, stream, version, data FROM parcae_events
@@ -31,14 +36,25 @@ NEXT_DUE = """
         UNION ALL SELECT min(expires_at) FROM parcae_keys
             WHERE scope IN ('rate', 'rate by key') AND expires_at > :after)"""
 AGGREGATES = """
-    SELECT stream, version, state FROM parcae_aggregates
-    WHERE stream > ? AND state IS NOT NULL ORDER BY stream LIMIT ?"""
+    SELECT * FROM (
+        SELECT stream, version, state FROM parcae_aggregates
+        WHERE stream > ?1 AND state IS NOT NULL ORDER BY stream LIMIT ?2)
+    UNION ALL
+    SELECT * FROM (
+        SELECT stream, version, state FROM parcae_deliveries
+        WHERE stream > ?1 ORDER BY stream LIMIT ?2)
+    ORDER BY stream LIMIT ?2"""
+NEXT_DELIVERY = """
+    SELECT min(remind_at) FROM parcae_deliveries INDEXED BY parcae_outgoing
+    WHERE subscription = ? AND remind_at > ?"""
+TALLY = "SELECT subscription, stage, count(*) FROM parcae_deliveries GROUP BY 1, 2"
 
 ENDED = f"""
     {FOUND.replace("AS j", "AS j INDEXED BY parcae_ended_at", 1)}
     WHERE j.status = ? AND j.ended_at <= ? AND (j.ended_at, j.id) > (?, ?)
     ORDER BY j.ended_at, j.id LIMIT ?"""
 
+OF_DELIVERY = "delivery/"
 BEFORE_ALL = -(2**62)
 """Microseconds: an instant before every other."""
 
@@ -91,7 +107,8 @@ class Queries:
 
     def aggregate(self, stream: StreamId) -> Aggregate | None:
         """One queue, group or schedule."""
-        found = self.connection.execute(AGGREGATE, (stream,)).fetchone()
+        statement = DELIVERY if stream.startswith(OF_DELIVERY) else AGGREGATE
+        found = self.connection.execute(statement, (stream,)).fetchone()
         return None if found is None else shelf(found, None, 0).aggregate
 
     def aggregates(self, after: str, limit: int) -> Sequence[Aggregate]:
@@ -99,6 +116,37 @@ class Queries:
         rows = self.connection.execute(AGGREGATES, (after, max(limit, 0))).fetchall()
         found = (shelf(row, None, 0).aggregate for row in rows)
         return tuple(one for one in found if one is not None)
+
+    def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of deliveries, newest first."""
+        conditions, parameters = _wanted(query)
+        statement = f"""
+            SELECT stream, version, state FROM parcae_deliveries {_where(conditions)}
+            ORDER BY stream DESC LIMIT ?"""
+        rows = self.connection.execute(statement, (*parameters, query.limit + 1)).fetchall()
+        found = (shelf(row, None, 0).aggregate for row in rows[: query.limit])
+        deliveries = tuple(one for one in found if isinstance(one, Delivery))
+        more = len(rows) > query.limit
+        return DeliveryPage(deliveries=deliveries, cursor=deliveries[-1].id if more else "")
+
+    def tally(self) -> Mapping[tuple[str, Stage], int]:
+        """How many deliveries are in which of their states, by subscription."""
+        rows = self.connection.execute(TALLY).fetchall()
+        return {(name, Stage(found)): count for name, found, count in rows}
+
+    def next_delivery(self, after: Instant | None) -> Instant | None:
+        """The earliest instant past ``after`` at which a delivery is due that may be sent."""
+        since = BEFORE_ALL if after is None else micros(after)
+        rows = self.connection.execute(SUBSCRIPTIONS).fetchall()
+        found = [self.aggregate(stream) for stream, _ in rows]
+        there = {one.name: one for one in found if isinstance(one, Subscription)}
+        seal = next((one for one in found if isinstance(one, Seal)), Seal())
+        dues = (
+            self.connection.execute(NEXT_DELIVERY, (name, since)).fetchone()[0]
+            for name in sendable(there, seal)
+        )
+        earliest = min((one for one in dues if one is not None), default=None)
+        return None if earliest is None else instant(earliest)
 
     def log(self, after: Position, limit: int) -> Sequence[Recorded[AnyEvent]]:
         """The events of everything."""
@@ -134,6 +182,23 @@ class Queries:
 
 def _where(conditions: list[str]) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _wanted(query: DeliveryQuery) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    parameters: list[object] = []
+    for column, wanted in (
+        ("stage", query.states),
+        ("subscription", query.subscriptions),
+        ("subject", {query.subject} if query.subject is not None else ()),
+    ):
+        if wanted:
+            conditions.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+            parameters.extend(sorted(wanted))
+    if query.cursor:
+        conditions.append("stream < ?")
+        parameters.append(query.cursor)
+    return conditions, parameters
 
 
 def _conditions(query: Query) -> tuple[list[str], list[object]]:

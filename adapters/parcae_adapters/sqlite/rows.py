@@ -10,6 +10,7 @@ from attrs import frozen
 
 from parcae.change import Aggregate, AnyEvent, Key, KeyRow
 from parcae.codec import decode_aggregate, decode_any, decode_event, decode_job, decode_liveness
+from parcae.deliveries import Delivery, Sending
 from parcae.effects import Effect
 from parcae.errors import Corrupt
 from parcae.events import Submitted
@@ -17,7 +18,7 @@ from parcae.ports import Recorded
 from parcae.spec import Spec
 from parcae.state import Ended, Job, Stored
 from parcae.values import Instant, JobId, Position, StreamId, Version
-from parcae_adapters.contract import owed
+from parcae_adapters.contract import owed, stage
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -111,6 +112,14 @@ class Shelf:
     aggregate: Aggregate | None
     version: Version
     seen: int
+
+
+def delivery_columns(found: Delivery) -> tuple[Any, ...]:
+    """What is derived from a delivery's state, between its version and its reminder."""
+    state = found.state
+    holder = (state.worker, state.request) if isinstance(state, Sending) else (None, None)
+    fixed = (found.subscription, found.subject, found.number)
+    return (*fixed, stage(found).value, micros(found.ended_at), *holder)
 
 
 class Recent(dict[K, V]):

@@ -189,17 +189,50 @@ def _workers_and_ends(db: Database) -> None:
         WHERE expires_at IS NOT NULL""")
 
 
+@MIGRATIONS(name="0006_deliveries")
+def _deliveries(db: Database) -> None:
+    # Aggregates like others, but of these there are many, and they are looked for in many ways.
+    db.execute("""
+        CREATE TABLE parcae_deliveries (
+            stream TEXT NOT NULL PRIMARY KEY,
+            version INTEGER NOT NULL,
+            subscription TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            stage TEXT NOT NULL,
+            ended_at INTEGER,
+            worker TEXT,
+            request TEXT,
+            remind_at INTEGER,
+            state BLOB NOT NULL
+        )""")
+    for name, columns, where in (
+        ("outgoing", "subscription, remind_at, stream", "remind_at IS NOT NULL"),
+        ("subjects", "subscription, subject, number", "ended_at IS NULL"),
+        ("senders", "worker, request", "worker IS NOT NULL"),
+        ("spent", "stage, ended_at, stream", "ended_at IS NOT NULL"),
+    ):
+        db.execute(f"CREATE INDEX parcae_{name} ON parcae_deliveries ({columns}) WHERE {where}")
+    for name, columns in (
+        ("stages", "subscription, stage, stream"),
+        ("told", "subject, stream"),
+    ):
+        db.execute(f"CREATE INDEX parcae_{name} ON parcae_deliveries ({columns})")
+
+
 @MIGRATIONS(name="0007_gone_events")
 def _gone_events(db: Database) -> None:
     # Up to where events of the log may be missing: whoever reads on from before it is told so.
     db.execute("CREATE TABLE parcae_gone (position INTEGER NOT NULL)")
     # What went before this was written down stood before the last deletion, and came before it.
+    # Deliveries do not count: nobody is told of their events.
     db.execute("""
         INSERT INTO parcae_gone SELECT coalesce(max(position) - 1, 0) FROM parcae_events
         WHERE tag = 'deleted'""")
     db.execute("""
         CREATE TRIGGER parcae_went AFTER DELETE ON parcae_events
         WHEN OLD.position > (SELECT position FROM parcae_gone)
+        AND OLD.stream NOT LIKE 'delivery/%'
         BEGIN UPDATE parcae_gone SET position = OLD.position; END""")
 
 
@@ -210,6 +243,7 @@ NAMES = frozenset(
         "0003_fences",
         "0004_queues_groups_and_schedules",
         "0005_workers_and_ends",
+        "0006_deliveries",
         "0007_gone_events",
     }
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from parcae.change import Revision, announced
+from parcae.outbox import complete
 from parcae.ports import Clock, Committed, Entropy, Named, Rule, Selection
 from parcae.values import JobId, Position
 from parcae_adapters.contract import check, split
@@ -73,7 +74,7 @@ class Session:
 
     def _admit(self, selection: Selection, rule: Rule) -> Committed:
         view = self._views.view(selection)
-        made = tuple(rule(view))
+        made = complete(view, tuple(rule(view)))
         changes, revisions = split(made)
         written = [change for change in changes if not change.idle]
         tables = self._tables

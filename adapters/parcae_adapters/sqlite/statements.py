@@ -61,6 +61,34 @@ TICKING = """
     WHERE remind_at <= ? AND stream >= 'schedule/' AND stream < 'schedule0'
     ORDER BY remind_at, stream LIMIT ?"""
 
+# With the subscriptions comes the seal, whose name sorts before theirs.
+SUBSCRIPTIONS = """
+    SELECT stream, version FROM parcae_aggregates
+    WHERE stream >= 'seal/' AND stream < 'subscription0'
+    AND (stream < 'seal0' OR stream >= 'subscription/') ORDER BY stream"""
+DELIVERY = "SELECT stream, version, state FROM parcae_deliveries WHERE stream = ?"
+PUT_DELIVERY = f"INSERT OR REPLACE INTO parcae_deliveries VALUES ({marks(11)})"
+DELETE_DELIVERY = "DELETE FROM parcae_deliveries WHERE stream = ?"
+DROP_BLOB = "DELETE FROM parcae_blobs WHERE job_id = ? AND name = ?"
+OUTGOING = """
+    SELECT remind_at, stream FROM parcae_deliveries INDEXED BY parcae_outgoing
+    WHERE subscription = ? AND remind_at <= ? ORDER BY remind_at, stream LIMIT ?"""
+SENDER = """
+    SELECT stream FROM parcae_deliveries INDEXED BY parcae_senders
+    WHERE worker = ? AND request = ? ORDER BY stream"""
+HEAD = """
+    SELECT stream FROM parcae_deliveries INDEXED BY parcae_subjects
+    WHERE subscription = ? AND subject = ? AND ended_at IS NULL AND stream != ?
+    ORDER BY number LIMIT 1"""
+SPENT = """
+    SELECT stream FROM (
+        SELECT * FROM (SELECT ended_at, stream FROM parcae_deliveries INDEXED BY parcae_spent
+            WHERE stage = 'delivered' AND ended_at <= ?1 ORDER BY ended_at, stream LIMIT ?3)
+        UNION ALL
+        SELECT * FROM (SELECT ended_at, stream FROM parcae_deliveries INDEXED BY parcae_spent
+            WHERE stage = 'dead' AND ended_at <= ?2 ORDER BY ended_at, stream LIMIT ?3))
+    ORDER BY ended_at, stream LIMIT ?3"""
+
 EDGES = "SELECT EXISTS (SELECT 1 FROM parcae_edges)"
 PUT_EDGE = f"INSERT OR REPLACE INTO parcae_edges VALUES ({marks(3)})"
 SETTLE_EDGE = "UPDATE parcae_edges SET settled = 1 WHERE parent = ? AND child = ?"

@@ -7,10 +7,13 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from parcae.change import Aggregate, AggregateEvent, AnyEvent, View
+from parcae.deliveries import Standing as Stage
 from parcae.events import Event
 from parcae.ports import (
     Clock,
     Committed,
+    DeliveryPage,
+    DeliveryQuery,
     Entropy,
     Extent,
     Named,
@@ -245,6 +248,21 @@ class SqliteStore:
         """Everybody in the register, by name."""
         self._require_same_process()
         return await self._reader.put(lambda queries: register.workers(queries.connection))
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of deliveries, newest first."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.deliveries(query))
+
+    async def tally(self) -> Mapping[tuple[str, Stage], int]:
+        """How many deliveries are in which of their states, by subscription."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.tally())
+
+    async def next_delivery(self, after: Instant | None = None) -> Instant | None:
+        """The earliest instant, later than ``after``, at which some delivery is due."""
+        self._require_same_process()
+        return await self._reader.put(lambda queries: queries.next_delivery(after))
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the file: SQLite's own check, columns, orphans, counters."""

@@ -13,7 +13,9 @@ from parcae.change import Aggregate, Change, Key, KeyRow, Revision
 from parcae.errors import Conflict, Reason
 from parcae.events import Deleted, DependencySettled
 from parcae.queues import Queue
+from parcae.seal import Seal
 from parcae.state import Pending, Stored
+from parcae.subscriptions import Subscription
 from parcae.values import Instant, JobId, StreamId, Version
 from parcae_adapters.sqlite import statements as sql
 from parcae_adapters.sqlite.pending import Unwritten
@@ -29,6 +31,7 @@ from parcae_adapters.sqlite.rows import (
     stored,
 )
 
+DELIVERY = "delivery/"
 AT = 4
 """Where ``offer_at`` stands among the derived columns."""
 
@@ -52,6 +55,9 @@ class Tables:
         self._shelves: Recent[StreamId, Shelf] = Recent()
         self._queues: dict[str, Queue] = {}
         self._queues_seen = -1
+        self._subscriptions: dict[str, Subscription] = {}
+        self._seal = Seal()
+        self._listening_seen = -1
         self._edges_seen, self._edges = -1, False
         self._seen = 0
         self._data_version: int | None = None
@@ -170,7 +176,8 @@ class Tables:
         known = self._shelves.get(stream)
         if known is not None and known.seen == self._seen:
             return known
-        row = self.connection.execute(sql.AGGREGATE, (stream,)).fetchone()
+        statement = sql.DELIVERY if stream.startswith(DELIVERY) else sql.AGGREGATE
+        row = self.connection.execute(statement, (stream,)).fetchone()
         found = Shelf(None, Version(0), self._seen) if row is None else None
         self._shelves[stream] = found or shelf(row, known, self._seen)
         return self._shelves[stream]
@@ -189,6 +196,23 @@ class Tables:
                     self._queues[found.name] = found
             self._queues_seen = self._seen
         return self._queues
+
+    def listening(self) -> tuple[Mapping[str, Subscription], Seal]:
+        """All subscriptions, usually none, and the seal."""
+        if self._listening_seen != self._seen:
+            self.flush()
+            self._subscriptions, self._seal = {}, Seal()
+            for stream, _ in self.connection.execute(sql.SUBSCRIPTIONS).fetchall():
+                self._listen(self.aggregate(stream))
+            self._listening_seen = self._seen
+        return self._subscriptions, self._seal
+
+    def _listen(self, found: Aggregate | None) -> None:
+        if isinstance(found, Seal):
+            self._seal = found
+        elif isinstance(found, Subscription):
+            # A view that was given away keeps the mapping it was given.
+            self._subscriptions = {**self._subscriptions, found.name: found}
 
     def has_edges(self) -> bool:
         """Whether any job that has not ended waits, or has waited, for another."""
@@ -225,7 +249,7 @@ class Tables:
             unwritten.gone[job_id] = unwritten.position(StreamId(job_id), Deleted)
             return
         self.place = max(self.place, job.place + 1)
-        unwritten.blobs.extend((job_id, blob.name, bytes(data)) for blob, data in change.blobs)
+        unwritten.blobs.update(((job_id, one.name), bytes(data)) for one, data in change.blobs)
         derived = columns(job, change.effects)
         at = derived[AT]
         ready = None if at is None else int(at <= exact(now))
@@ -237,8 +261,18 @@ class Tables:
         stream, after = revision.stream, revision.after
         version = Version(revision.before + len(revision.events))
         self._log(stream, revision)
-        self._unwritten.keys.update((row.key, row) for row in revision.keys)
-        self._unwritten.shelves[stream] = (version, revision.remind, after)
+        unwritten = self._unwritten
+        unwritten.keys.update((row.key, row) for row in revision.keys)
+        unwritten.blobs.update(((stream, one.name), bytes(data)) for one, data in revision.blobs)
+        unwritten.blobs.update(((stream, name), None) for name in revision.dropped)
+        if after is None:
+            unwritten.removed[stream] = self.head
+            unwritten.shelves.pop(stream, None)
+            self._shelves[stream] = Shelf(None, version, self._seen)
+            return
+        unwritten.shelves[stream] = (version, revision.remind, after)
+        if isinstance(after, Subscription | Seal) and self._listening_seen == self._seen:
+            self._listen(after)
         if isinstance(after, Queue) and self._queues_seen == self._seen:
             # A view that was given away keeps the mapping it was given.
             self._queues = {**self._queues, after.name: after}

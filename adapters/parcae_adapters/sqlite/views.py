@@ -12,11 +12,13 @@ from parcae.groups import Group, member_id, window
 from parcae.ports import (
     Claimable,
     Clock,
+    Deliverable,
     Entropy,
     Named,
     Overdue,
     Restless,
     Selection,
+    Spent,
     Ticking,
 )
 from parcae.queues import Queue
@@ -25,6 +27,7 @@ from parcae.state import Stored
 from parcae.values import GroupId, Instant, JobId, Place, StreamId
 from parcae_adapters.sqlite import statements as sql
 from parcae_adapters.sqlite.claims import claimable, occupied
+from parcae_adapters.sqlite.outgoing import deliverable, named, spent
 from parcae_adapters.sqlite.rows import exact
 from parcae_adapters.sqlite.tables import Tables
 from parcae_adapters.sqlite.waiting import Waiting
@@ -47,6 +50,9 @@ class Views:
         """What ``selection`` names, now."""
         now = self._clock.now()
         parts = self._parts(selection, now)
+        subscriptions, seal = self._tables.listening()
+        if subscriptions or seal.version:
+            parts = {**parts, "subscriptions": subscriptions, "seal": seal}
         return View(now=now, place=Place(self._tables.place), seed=self._entropy(), **parts)
 
     def _parts(self, selection: Selection, now: Instant) -> Parts:
@@ -63,13 +69,17 @@ class Views:
             case Ticking():
                 due = self._tables.query(sql.TICKING, (exact(now), selection.limit))
                 return self._ticking(map(StreamId, due))
+            case Deliverable():
+                return deliverable(self._tables, selection, now)
+            case Spent():
+                return spent(self._tables, selection)
             case _:
                 assert_never(selection)
 
     def _named(self, wanted: Named) -> Parts:
         tables = self._tables
-        more = wanted.keys or wanted.blobs or wanted.queues or wanted.groups or wanted.schedules
-        if not more and (jobs := self._lonely(wanted.ids)) is not None:
+        more = (wanted.keys, wanted.queues, wanted.groups, wanted.schedules, wanted.deliveries)
+        if not any(more) and not wanted.blobs and (jobs := self._lonely(wanted.ids)) is not None:
             return {"jobs": jobs}
         keys = tables.keys(wanted.keys)
         names = dict.fromkeys((*wanted.ids, *(row.job_id for row in keys.values())))
@@ -87,6 +97,8 @@ class Views:
             rates = dict.fromkeys(key for lane in lanes for key in rate_keys(lane))
             keys = {**keys, **tables.keys(rates)}
             parts["held"] = occupied(tables.connection, parts["queues"])
+        if wanted.deliveries:
+            parts["deliveries"] = named(tables, wanted.deliveries)
         if wanted.schedules:
             parts["schedules"] = self._schedules(map(schedule_stream, wanted.schedules))
         return {**parts, "keys": keys}

@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from parcae.change import Aggregate, AggregateEvent, AnyEvent, View
+from parcae.deliveries import Standing as Stage
 from parcae.errors import ParcaeError, Unavailable
 from parcae.events import Event
 from parcae.ports import (
     Clock,
     Committed,
+    DeliveryPage,
+    DeliveryQuery,
     Extent,
     Named,
     Overdue,
@@ -227,6 +230,21 @@ class Wire:
     async def workers(self) -> Sequence[Presence]:
         """Everybody in the register."""
         return await self._store.workers()
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of deliveries."""
+        page: DeliveryPage = await self._ask(lambda: self._store.deliveries(query))
+        return page
+
+    async def tally(self) -> Mapping[tuple[str, Stage], int]:
+        """How many deliveries are in which state."""
+        found: Mapping[tuple[str, Stage], int] = await self._ask(self._store.tally)
+        return found
+
+    async def next_delivery(self, after: Instant | None = None) -> Instant | None:
+        """When some delivery is due."""
+        at: Instant | None = await self._ask(lambda: self._store.next_delivery(after))
+        return at
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself."""
