@@ -70,6 +70,12 @@ def setup(app: web.Application) -> None:
     """Give the application the tail that all of its streams read along with."""
     app[TAIL] = Tail(app[ENGINE].store, closing=app[CLOSING])
     app[PACE] = Pace()
+    app.on_shutdown.append(_close)
+
+
+async def _close(app: web.Application) -> None:
+    # Streams never end by themselves: without this the server would wait for them.
+    app[CLOSING].set()
 
 
 async def events(call: Call) -> web.StreamResponse:
