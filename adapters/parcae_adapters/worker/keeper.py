@@ -31,7 +31,7 @@ TICK = 0.1
 
 
 class Keeper:
-    """Keeps the leases of the executions it is given."""
+    """Keeps the leases of the executions it is given, and the worker's ``entry``, if it has one."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Keeper:
         self._worker = worker
         self._every = every.total_seconds()
         self._scheduler = scheduler
-        self._entry: Entry | None = None
+        self.entry: Entry | None = None
         self._held: dict[JobId, tuple[Execution, float]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -52,9 +52,8 @@ class Keeper:
         self._mark = -1
         self._reconcile_at = 0.0
 
-    def start(self, entry: Entry | None = None) -> None:
-        """Begin; with the worker's entry in the register, if there is one, to be kept."""
-        self._entry = entry
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     async def stop(self) -> None:
@@ -107,8 +106,8 @@ class Keeper:
         due = self._due()
         if due:
             await self._renew(due)
-        if self._entry is not None:
-            await self._entry.tick(_monotonic())
+        if self.entry is not None:
+            await self.entry.tick(_monotonic())
         mark = self._engine.news()
         if mark != self._mark:
             await self._look_for_cancels()

@@ -154,8 +154,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         await self._compare()
         listener = asyncio.create_task(self._listen())
-        entry = self._entry()
-        self._keeper.start(entry)
+        entry = self._keeper.entry = self._entry()
+        self._keeper.start()
         try:
             while not self._stops:
                 await self._claim()
