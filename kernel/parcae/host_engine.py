@@ -5,18 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from attrs import evolve as replace
+from attrs import field, frozen
+
 from parcae import admit as admission
 from parcae import answers as a
 from parcae import commands as c
 from parcae import handle as rules
 from parcae.admit import Idempotency
 from parcae.change import Change, Key, Revision, View
+from parcae.context import PAYLOAD
 from parcae.errors import Reason, Rejected
 from parcae.ports import Named
-from parcae.spec import Spec
+from parcae.spec import MOMENT, Lost, OnLost, PhaseSpec, Retry, Spec, Timing
 from parcae.state import Stored
-from parcae.values import MAX_NAME, Error, Instant, JobId, Token, WorkerId
-from parcae.worker_engine import WorkerEngine, accepted
+from parcae.values import (
+    MAX_NAME,
+    Error,
+    Instant,
+    JobId,
+    Lane,
+    Token,
+    WorkerId,
+    blob,
+    hours,
+    valid_duration,
+)
+from parcae.worker_engine import NOTHING, WorkerEngine, accepted
+
+PHASE = "run"
+"""The one phase of a job that a host's own queue runs."""
+
+DAY = Timing(attempt=hours(24), stale_after=hours(24))
+LOST = OnLost(action=Lost.FAIL)
+OFTEN = Retry(max_attempts=1_000)
 
 
 def host_key(external_id: str) -> Key:
@@ -29,6 +51,57 @@ def host_key(external_id: str) -> Key:
         message = f"expected a name of 1 to {MAX_NAME} characters in the host's queue"
         raise ValueError(f"{message}, got {external_id[:MAX_NAME]!r}")
     return Key(scope="host", key=external_id)
+
+
+@frozen(kw_only=True)
+class External:
+    """What jobs have in common that a queue of the host's runs.
+
+    They have one phase. How often one is tried is that queue's to say: our own policy only bounds
+    it. What never reports is settled by the reconciler: a start by its lease and its hard timeout,
+    a job that is never started by ``stale_after``.
+
+    Attributes:
+        queue: in which line of ours they stand, so that it can be paused and bounded.
+        key: the lane within it.
+        timing: the lease, and how long a start and the wait for one may take.
+        on_lost: what follows where the host's worker was lost. By default the job has failed: many
+            queues never run such a task again. Choose to retry where yours does.
+        retry: an upper bound of starts, and the wait where the queue does not say when.
+        ttl: for how long the name is remembered that a job has in the host's queue.
+    """
+
+    queue: str = "external"
+    key: str = ""
+    timing: Timing = DAY
+    on_lost: OnLost = LOST
+    retry: Retry = OFTEN
+    ttl: timedelta = field(default=timedelta(days=30), validator=valid_duration(MOMENT))
+
+    def spec(
+        self,
+        kind: str,
+        payload: bytes = NOTHING,
+        *,
+        run_at: Instant | None = None,
+        attempt: timedelta | None = None,
+    ) -> Spec:
+        """A job of this kind; ``attempt``: its own hard timeout.
+
+        Raises:
+            ValueError: a name or an instant is not lawful.
+        """
+        timing = self.timing if attempt is None else replace(self.timing, attempt=attempt)
+        return Spec(
+            kind=kind,
+            phases=(PhaseSpec(name=PHASE),),
+            payload=blob(PAYLOAD, payload),
+            lane=Lane(queue=self.queue, key=self.key),
+            run_at=run_at,
+            retry=self.retry,
+            on_lost=self.on_lost,
+            timing=timing,
+        )
 
 
 class HostEngine(WorkerEngine):
