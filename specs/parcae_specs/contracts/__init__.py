@@ -6,7 +6,7 @@ With no test file at all: ``pytest --parcae-store mypackage:make_store``.
 from __future__ import annotations
 
 from parcae_specs.contracts.atomic import Atomic
-from parcae_specs.contracts.bus import Bus
+from parcae_specs.contracts.bus import Bus, EventBusContract
 from parcae_specs.contracts.clocks import ClockContract
 from parcae_specs.contracts.counting import Counting
 from parcae_specs.contracts.desk import Desk
@@ -22,7 +22,15 @@ from parcae_specs.contracts.together import Together
 from parcae_specs.contracts.walk import Walk
 from parcae_specs.subject import Capability, Subject, found
 
-__all__ = ["Capability", "ClockContract", "Examples", "StoreContract", "Subject", "found"]
+__all__ = [
+    "Capability",
+    "ClockContract",
+    "EventBusContract",
+    "Examples",
+    "StoreContract",
+    "Subject",
+    "found",
+]
 
 
 class Examples(

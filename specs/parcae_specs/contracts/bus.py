@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from parcae import commands as c
-from parcae.ports import Query, Store
+from parcae.ports import EventBus, Query, Store
 from parcae.values import JobId, Token
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise, quiet
+from parcae_specs.drive import Driver
 from parcae_specs.subject import Capability
 
 
@@ -23,35 +24,45 @@ async def woken(kit: Kit, waiting: asyncio.Task[int]) -> int:
         raise AssertionError("L2: a commit has woken nobody") from None
 
 
-class Bus(Contract):
-    """The requirements of the bus, and 10 and 11 of the store."""
+class EventBusContract(Contract):
+    """The requirements of a bus. ``subject`` is the store whose commits it tells of.
+
+    Inherit, and say in ``bus`` how one comes by it.
+    """
+
+    async def bus(self, kit: Kit, driver: Driver) -> EventBus:  # noqa: ARG002 - others need it
+        """The bus that tells of the commits of ``driver.store``: by default that store."""
+        return driver.store
 
     @promise("EventBus 1", "EventBus 2", "Store 10", "L2")
     async def test_l2_a_commit_wakes_whoever_waits(self, kit: Kit) -> None:
         driver = await kit.driver()
-        mark = await quiet(driver.store)
-        waiting = asyncio.create_task(driver.store.wait(mark))
+        bus = await self.bus(kit, driver)
+        mark = await quiet(bus)
+        waiting = asyncio.create_task(bus.wait(mark))
         await asyncio.sleep(0)
         await driver.submit()
         assert await woken(kit, waiting) > mark
-        assert driver.store.mark() > mark
+        assert bus.mark() > mark
 
     @promise("EventBus 2", "L2")
     async def test_l2_a_commit_between_the_mark_and_the_wait_is_not_missed(self, kit: Kit) -> None:
         driver = await kit.driver()
+        bus = await self.bus(kit, driver)
         for _ in range(20):
-            mark = driver.store.mark()
+            mark = bus.mark()
             await driver.submit()
-            now = await woken(kit, asyncio.create_task(driver.store.wait(mark)))
+            now = await woken(kit, asyncio.create_task(bus.wait(mark)))
             assert now > mark
-            assert now <= driver.store.mark(), "EventBus 1: the mark went back"
+            assert now <= bus.mark(), "EventBus 1: the mark went back"
 
     @promise("EventBus 2", "Store 10", "L2", needs=[Capability.SHARED])
     async def test_l2_a_commit_of_another_store_wakes_too(self, kit: Kit) -> None:
         here, there = await kit.driver(), await kit.driver()
+        bus = await self.bus(kit, here)
         for _ in range(3):
-            mark = here.store.mark()
-            waiting = asyncio.create_task(here.store.wait(mark))
+            mark = bus.mark()
+            waiting = asyncio.create_task(bus.wait(mark))
             await there.submit()
             assert await woken(kit, waiting) > mark
 
@@ -60,7 +71,7 @@ class Bus(Contract):
         driver = await kit.driver()
         job = await driver.submit()
         (granted,) = await driver.claim()
-        waiting = asyncio.create_task(_end(driver.store, job))
+        waiting = asyncio.create_task(_end(await self.bus(kit, driver), driver.store, job))
         await driver.submit()
         await asyncio.sleep(0.01)
         assert not waiting.done()
@@ -71,37 +82,39 @@ class Bus(Contract):
     async def test_l2_whoever_waits_for_a_job_is_woken_by_its_deletion(self, kit: Kit) -> None:
         driver = await kit.driver()
         job = await driver.finished()
-        mark = driver.store.mark()
-        waiting = asyncio.create_task(driver.store.wait(mark, None, job))
+        bus = await self.bus(kit, driver)
+        mark = await quiet(bus)
+        waiting = asyncio.create_task(bus.wait(mark, None, job))
         await asyncio.sleep(0)
         await driver.tell(job, c.Delete())
         assert await woken(kit, waiting) > mark
 
     @promise("EventBus 2", "L8", needs=[Capability.CLOCK])
     async def test_l8_a_wait_ends_at_its_instant_by_the_clock_of_the_store(self, kit: Kit) -> None:
-        store = await kit.open()
+        bus = await self.bus(kit, await kit.driver())
         day = timedelta(days=1)
-        mark = await quiet(store)
-        waiting = asyncio.create_task(store.wait(mark, kit.clock.now() + day))
+        mark = await quiet(bus)
+        waiting = asyncio.create_task(bus.wait(mark, kit.clock.now() + day))
         await asyncio.sleep(0.01)
         assert not waiting.done()
         while not waiting.done():
             # Whenever it begins to look at the clock, its instant comes.
             kit.moved.advance(day)
             await asyncio.sleep(0.001)
-        assert await waiting == store.mark() == mark
-        mark = await asyncio.wait_for(store.wait(store.mark(), kit.clock.now()), kit.soon)
-        assert mark == store.mark()
+        assert await waiting == bus.mark() == mark
+        mark = await asyncio.wait_for(bus.wait(bus.mark(), kit.clock.now()), kit.soon)
+        assert mark == bus.mark()
 
     @promise("EventBus 4", "Store 11", "L2")
     async def test_l2_a_commit_wakes_whoever_waits_in_any_loop_of_any_thread(
         self, kit: Kit
     ) -> None:
         driver = await kit.driver()
-        mark, marks = driver.store.mark(), list[int]()
+        bus = await self.bus(kit, driver)
+        mark, marks = bus.mark(), list[int]()
 
         async def wait() -> None:
-            both = [asyncio.create_task(driver.store.wait(mark)) for _ in range(2)]
+            both = [asyncio.create_task(bus.wait(mark)) for _ in range(2)]
             marks.extend([await woken(kit, one) for one in both])
 
         threads = _started(lambda: asyncio.run(wait()), 3)
@@ -109,6 +122,10 @@ class Bus(Contract):
         await _joined(kit, threads)
         assert len(marks) == 6
         assert all(one > mark for one in marks)
+
+
+class Bus(EventBusContract):
+    """The same of the store itself, and its requirement 11."""
 
     @promise("Store 11", "L7")
     async def test_l7_transactions_may_be_awaited_in_any_loop_of_any_thread(self, kit: Kit) -> None:
@@ -156,13 +173,13 @@ class Bus(Contract):
         assert jobs <= found
 
 
-async def _end(store: Store, job: JobId) -> None:
+async def _end(bus: EventBus, store: Store, job: JobId) -> None:
     while True:
-        mark = store.mark()
+        mark = bus.mark()
         stored = await store.fetch(job)
         if stored is not None and stored.job.status.is_terminal:
             return
-        await store.wait(mark, None, job)
+        await bus.wait(mark, None, job)
 
 
 def _started(target: object, number: int) -> Sequence[threading.Thread]:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -17,7 +17,7 @@ from parcae.change import AnyEvent
 from parcae.errors import ParcaeError, Reason
 from parcae.evolve import fold
 from parcae.fsck import fsck
-from parcae.ports import Clock, Query, Recorded, Store
+from parcae.ports import Clock, EventBus, Query, Recorded, Store
 from parcae.state import Stored
 from parcae.values import JobId, Position
 from parcae_adapters.clock import ManualClock, SystemClock
@@ -44,6 +44,8 @@ class Kit:
         self.clock: Clock = self.moved if given else SystemClock()
         self._chance = random.Random(1)
         self._open: list[Store] = []
+        self.beside = AsyncExitStack()
+        """What else the test has opened on its stores; it is closed before them."""
 
     def require(self, *needs: Capability) -> None:
         """Skip the test unless the store has declared these."""
@@ -81,9 +83,12 @@ class Kit:
         try:
             async with asyncio.timeout(patience):
                 await body
+                await self.beside.aclose()
                 for store in tuple(self._open):
                     await self.close(store)
         finally:
+            with suppress(Exception):
+                await self.beside.aclose()
             for store in self._open:
                 with suppress(Exception):
                     await store.close()
@@ -156,12 +161,12 @@ async def refused(store: Store, doing: Awaitable[object], reason: Reason) -> Non
     assert await everything(store) == before, "S18: a refused command changed something"
 
 
-async def quiet(store: Store) -> int:
+async def quiet(bus: EventBus) -> int:
     """A mark after which nothing is committed: a store may wake once too often, not for ever."""
     for _ in range(5):
-        mark = store.mark()
+        mark = bus.mark()
         try:
-            await asyncio.wait_for(store.wait(mark), 0.05)
+            await asyncio.wait_for(bus.wait(mark), 0.05)
         except TimeoutError:
             return mark
     raise AssertionError("EventBus 2: it returns again and again though nothing is committed")
