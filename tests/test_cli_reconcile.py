@@ -9,6 +9,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,13 +24,14 @@ from parcae import Context, Engine, Graph, Jobs, OnLost, Retry, Timing, seconds
 from parcae.checkup import Checkup, checkup
 from parcae.reconcile_engine import ReconcileEngine, Round, until_settled
 from parcae.values import JobId, StreamId, WorkerId, hours, minutes
+from parcae.workers import Presence, until
 from parcae_adapters.cli.app import parcae
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.sqlite import SqliteStore
 from parcae_adapters.sqlite.health import health
-from parcae_adapters.testing import run_until_idle
+from parcae_adapters.sqlite.locks import LOCKS, stuck_lock
 
 ROOT = Path(__file__).resolve().parent.parent
 GONE = WorkerId("gone")
@@ -309,7 +312,7 @@ def test_given_leases_that_ran_out_then_the_checkup_names_the_silent_worker() ->
         clock.advance(seconds(30))
 
     found = examined(use)
-    assert rules(found) == ["overdue"]
+    assert rules(found) == ["overdue", "silent"]
     assert found.findings[0].command == "parcae reconcile"
     (crew,) = found.workers
     assert (crew.worker, crew.jobs, crew.silent) == (GONE, 1, True)
@@ -327,14 +330,162 @@ def test_given_a_kind_that_nobody_serves_then_the_checkup_names_it() -> None:
     assert "2 jobs of kind brief" in found.findings[0].message
 
 
-def test_given_a_kind_that_was_taken_of_late_then_all_is_well() -> None:
+def presence(clock: ManualClock, name: str, *kinds: str, **more: Any) -> Presence:
+    """A worker that says now that it is there."""
+    now = clock.now()
+    return Presence(
+        id=WorkerId(name), kinds=kinds, started_at=now, heard_at=now, until=until(now), **more
+    )
+
+
+def test_given_an_idle_worker_then_it_is_known_whether_somebody_serves_a_kind() -> None:
+    """Before the register, one that is idle could not be told from none."""
+
     async def use(engine: Engine, clock: ManualClock) -> None:
         await engine.submit(brief())
-        await run_until_idle(engine, jobs)
+        clock.advance(minutes(5))
+        await engine.enlist(presence(clock, "ida", "brief"))
+
+    found = examined(use)
+    assert found.healthy
+    assert [(one.worker, one.state, one.jobs) for one in found.workers] == [("ida", "idle", 0)]
+
+    async def other(engine: Engine, clock: ManualClock) -> None:
         await engine.submit(brief())
         clock.advance(minutes(5))
+        await engine.enlist(presence(clock, "ida", "other"))
 
-    assert examined(use) == Checkup(now=ManualClock().now() + minutes(5))
+    found = examined(other)
+    assert rules(found) == ["unserved"]
+    assert "no worker is known to be there that would take them" in found.findings[0].message
+    assert found.findings[0].message.endswith(": 1 worker can run other")
+
+
+def test_given_workers_of_every_kind_then_the_checkup_says_how_each_is() -> None:
+    async def use(engine: Engine, clock: ManualClock) -> None:
+        await engine.enlist(presence(clock, "gone"))
+        clock.advance(minutes(1))
+        await engine.enlist(presence(clock, "busy", "brief"))
+        await engine.enlist(presence(clock, "draining", draining=True))
+        await engine.enlist(presence(clock, "half", capacity=2, abandoned=1))
+        await engine.enlist(presence(clock, "stuck", capacity=2, abandoned=2, pid=7))
+        clock.advance(minutes(20))
+        await engine.enlist(presence(clock, "ahead"))
+        clock.advance(-minutes(20))
+        await engine.submit(brief())
+        await engine.claim(WorkerId("busy"), jobs.kinds, request="1")
+
+    found = examined(use)
+    assert {one.worker: one.state for one in found.workers} == {
+        "ahead": "unknown",
+        "busy": "busy",
+        "draining": "draining",
+        "gone": "silent",
+        "half": "idle",
+        "stuck": "stuck",
+    }
+    said = {(one.rule, one.unhealthy): one for one in found.findings}
+    assert said.keys() == {
+        ("abandoned", False),
+        ("abandoned", True),
+        ("silent", False),
+        ("clock", True),
+    }
+    assert "2 of the 2 places of worker stuck" in said["abandoned", True].message
+    assert "takes no more jobs" in said["abandoned", True].message
+    assert "kill -TERM 7" in said["abandoned", True].command
+    silent = "1 worker gone without a farewell, the last heard of 60s ago: gone"
+    assert said["silent", False].message == silent
+    assert "20m in the future" in said["clock", True].message
+
+
+def test_given_workers_then_they_are_listed(shop: Shop) -> None:
+    async def enlist(engine: Engine) -> None:
+        now = engine.store.clock.now()
+        for name, queues in (("ida", None), ("bob", ("mail",))):
+            await engine.enlist(
+                Presence(
+                    id=WorkerId(name),
+                    kinds=("brief", "long"),
+                    queues=queues,
+                    capacity=4,
+                    abandoned=1,
+                    started_at=now - minutes(5),
+                    heard_at=now,
+                    until=until(now),
+                    version="1.2",
+                )
+            )
+
+    shop.engine(lambda engine: engine.submit(brief()))
+    assert "No worker is there." in shop("workers").stderr
+    shop.engine(enlist)
+    shown = shop("workers").stdout.splitlines()
+    assert shown[0].split() == "WORKER STATE JOBS STUCK HEARD OF SINCE VERSION RUNS".split()
+    assert "bob" in shown[1]
+    assert shown[1].endswith("1.2      brief and long (only from mail)")
+    assert "0 of 4" in shown[2]
+    told = shop.json("workers")["workers"]
+    assert [(one["worker"], one["state"], one["abandoned"]) for one in told] == [
+        ("bob", "idle", 1),
+        ("ida", "idle", 1),
+    ]
+    assert told[0]["queues"] == ["mail"]
+    assert told[1]["queues"] is None
+    assert "2 idle" in shop("doctor").stdout
+
+
+def test_given_a_database_that_is_locked_then_the_doctor_says_at_once_by_whom(shop: Shop) -> None:
+    """Who looks waits for nobody's lock, and all the rest is still told."""
+    shop.engine(lambda engine: engine.submit(brief()))
+    with locked(shop.database) as pid:
+        begun = time.monotonic()
+        result = shop("doctor", "--json")
+        took = time.monotonic() - begun
+    assert result.exit_code == Exit.UNHEALTHY
+    document = json.loads(result.stdout)
+    (found,) = [one for one in document["findings"] if one["rule"] == "locked"]
+    assert "keeps the database locked" in found["message"]
+    if LOCKS.exists():
+        assert f"process {pid} (" in found["message"]
+        assert found["command"].endswith(f"-p {pid}")
+    else:
+        assert found["command"].startswith("fuser")
+    assert document["workers"] == []
+    # Far below the ten seconds for which whoever writes would wait.
+    assert took < 8
+    assert stuck_lock(shop.database) is None
+
+
+def test_given_somebody_who_writes_again_and_again_then_nothing_is_stuck(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    asyncio.run(SqliteStore(path).close())
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    found: list[object] = []
+    looking = threading.Thread(target=lambda: found.append(stuck_lock(path, 60)))
+    looking.start()
+    other.execute("INSERT INTO parcae_counters VALUES ('other', 1)")
+    other.execute("COMMIT")
+    looking.join(30)
+    other.close()
+    assert found == [None]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """Another process writes, and does not come to an end; its number."""
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as locker:
+        assert locker.stdout is not None
+        assert locker.stdout.readline() == "locked\n"
+        yield locker.pid
+        locker.communicate("\n")
 
 
 def test_given_a_paused_queue_with_jobs_then_that_is_told_and_may_be_wanted() -> None:

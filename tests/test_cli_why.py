@@ -7,7 +7,7 @@ import json
 import sys
 import types
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given as for_all
 
-from parcae import Context, Engine, GiveUp, Jobs, Retry, Timing, minutes, seconds
+from parcae import Context, Engine, GiveUp, Jobs, Retry, Timing, hours, minutes, seconds
 from parcae.freshness import Freshness
 from parcae.values import WorkerId
 from parcae.why import Surroundings, why
+from parcae.workers import Presence
 from parcae_adapters.cli.app import VERBS, parcae
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.output import FRESHNESS
@@ -138,8 +139,17 @@ def test_given_a_silent_worker_then_list_show_and_why_agree_that_it_is_stale(
     assert "both look alike" in office("why", job_id).stdout
 
 
-def test_given_a_job_that_nobody_took_then_it_is_late(office: Office) -> None:
+def test_given_a_job_that_nobody_took_then_it_is_late_if_somebody_could_have(
+    office: Office,
+) -> None:
     office.waiting()
+    assert [one["freshness"] for one in office.json("list")["jobs"]] == ["unknown"]
+    # By the clock of this machine, which is the one that the command line looks at.
+    now = datetime.now(UTC)
+    there = Presence(
+        id=WorkerId("ida"), kinds=("greet",), started_at=now, heard_at=now, until=now + hours(1)
+    )
+    office.engine(lambda engine: engine.enlist(there))
     assert [one["freshness"] for one in office.json("list")["jobs"]] == ["late"]
 
 

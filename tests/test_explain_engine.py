@@ -15,7 +15,8 @@ from parcae.explain_engine import ExplainEngine
 from parcae.freshness import Freshness
 from parcae.ports import Store
 from parcae.retention_engine import RetentionEngine
-from parcae.values import Error, JobId, WorkerId, minutes
+from parcae.values import Error, Instant, JobId, WorkerId, hours, minutes
+from parcae.workers import Presence, until
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.sqlite import SqliteStore
@@ -131,11 +132,73 @@ def test_given_a_silent_worker_then_it_is_not_counted_among_the_living(
     async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
         await engine.submit(greet("a"))
         job_id, _ = await claimed(engine)
-        assert await explain.workers("greet", clock.now()) == frozenset({WORKER})
+        assert await explain.workers("greet", "mail", clock.now()) == frozenset({WORKER})
         clock.set(at(31))
-        assert await explain.workers("greet", clock.now()) is None
+        assert await explain.workers("greet", "mail", clock.now()) == frozenset()
         said = await explain.why(job_id)
         assert said.freshness.word is Freshness.STALE
+
+    played(use)
+
+
+def presence(now: Instant, *kinds: str, **more: Any) -> Presence:
+    """A worker that says now that it is there."""
+    named = WorkerId(more.pop("id", "ida"))
+    return Presence(id=named, kinds=kinds, started_at=now, heard_at=now, until=until(now), **more)
+
+
+def test_given_workers_that_are_idle_then_it_is_known_who_would_take_a_job(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        job_id = (await engine.submit(greet("a"))).job_id
+
+        async def said() -> tuple[str, Freshness]:
+            told = await explain.why(job_id)
+            return " ".join(told.waits), told.freshness.word
+
+        waits, word = await said()
+        assert "No living worker is known that runs kind greet" in waits
+        assert "No worker at all is known to be there." in waits
+        assert word is Freshness.UNKNOWN
+
+        await engine.enlist(presence(at(0), "resize", "send", id="one"))
+        await engine.enlist(presence(at(0), "resize", id="two"))
+        waits, word = await said()
+        assert "No living worker is known that runs kind greet" in waits
+        assert "2 workers known to be there can run resize and send." in waits
+        assert word is Freshness.UNKNOWN
+
+        await engine.enlist(presence(at(0), "greet", queues=("other",)))
+        waits, _ = await said()
+        assert "1 worker can run that kind, but not from queue mail: only from other." in waits
+
+        for unable in ({"draining": True}, {"abandoned": 1}):
+            await engine.enlist(presence(at(0), "greet", **unable))
+            assert "No living worker is known" in (await said())[0]
+
+        await engine.enlist(presence(at(0), "greet"))
+        waits, word = await said()
+        assert "1 living worker can run kind greet." in waits
+        assert word is Freshness.FRESH
+        clock.set(until(at(0)))
+        assert "No worker at all is known to be there." in (await said())[0]
+        await engine.dismiss(WorkerId("ida"))
+
+    played(use)
+
+
+def test_given_a_clock_that_went_back_then_nobody_can_tell_who_is_there(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        await engine.enlist(presence(at(0), "greet"))
+        clock.set(at(0) - hours(1))
+        assert await explain.workers("greet", "mail", clock.now()) is None
+        assert await explain.workers("send", "mail", clock.now()) == frozenset()
+        # Every worker says again that it is there, soon, and by the clock as it is now.
+        await engine.enlist(presence(clock.now(), "greet"))
+        assert await explain.workers("greet", "mail", clock.now()) == frozenset({"ida"})
 
     played(use)
 
@@ -147,6 +210,9 @@ def test_given_a_paused_queue_then_no_job_of_it_is_late_in_a_list(
         ids = [(await engine.submit(greet(name))).job_id for name in "ab"]
         stored = [one for job_id in ids if (one := await engine.stored(job_id)) is not None]
         clock.set(at(0) + minutes(9))
+        words = [one.word for one in await explain.freshness(stored, clock.now())]
+        assert words == [Freshness.UNKNOWN] * 2
+        await engine.enlist(presence(clock.now(), "greet"))
         words = [one.word for one in await explain.freshness(stored, clock.now())]
         assert words == [Freshness.LATE] * 2
         await engine.pause("mail")
@@ -173,13 +239,16 @@ def test_given_a_database_that_is_locked_then_a_job_at_work_is_explained_all_the
     async def main() -> None:
         path = tmp_path / "jobs.db"
         async with Engine(SqliteStore(path)) as engine:
+            ended = (await engine.submit(greet("a"))).job_id
+            await engine.cancel(ended)
             await engine.submit(greet("a"))
             job_id, _ = await claimed(engine)
             locker = sqlite3.connect(path, isolation_level=None)
             locker.execute("BEGIN IMMEDIATE")
             said = await asyncio.wait_for(ExplainEngine(engine.store).why(job_id), 5)
+            over = await asyncio.wait_for(ExplainEngine(engine.store).why(ended), 5)
             locker.execute("ROLLBACK")
             locker.close()
-        assert said.status is Status.RUNNING
+        assert (said.status, over.status) == (Status.RUNNING, Status.CANCELLED)
 
     asyncio.run(main())

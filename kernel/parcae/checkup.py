@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, frozen
 
 from parcae.admission import offer
 from parcae.admit import carry_key
-from parcae.change import Change, View
-from parcae.events import CompensationClaimed, Started
 from parcae.groups import Group
 from parcae.phrases import at, count, listed, span
-from parcae.ports import Named, Overdue, Query, Store
+from parcae.ports import Named, Overdue, Store
+from parcae.roster import HELD, PAGE, Crew, crew, some
 from parcae.state import Pending, Stored
 from parcae.survey import Scope, Survey
 from parcae.timing import expired, next_due
-from parcae.values import TERMINAL, Instant, JobId, Status, StreamId, WorkerId, minutes, seconds
-
-PAGE = 1_000
-SEEN = 10_000
-"""So many jobs of a status are looked at, the newest first: a checkup has to end."""
+from parcae.values import Instant, JobId, Status, StreamId, minutes, seconds
+from parcae.workers import SKEW, Attendance, Presence, present, takers
 
 UNSETTLED = seconds(10)
 """For so long something may be overdue before one wonders: a worker looks every second."""
 
 IDLE = minutes(1)
 """For so long jobs may wait before one wonders who serves them."""
-
-LATELY = minutes(15)
-"""A worker that took a job of a kind within so long may well take another."""
 
 
 @frozen(kw_only=True)
@@ -52,29 +45,12 @@ class Finding:
 
 
 @frozen(kw_only=True)
-class Crew:
-    """A worker that holds leases.
-
-    Attributes:
-        worker: its name.
-        jobs: how many it holds.
-        heard_at: when it was last heard of; ``None``: nobody knows.
-        silent: all of its leases have run out.
-    """
-
-    worker: WorkerId
-    jobs: int
-    heard_at: Instant | None
-    silent: bool
-
-
-@frozen(kw_only=True)
 class Checkup:
     """What was found.
 
     Attributes:
         now: when it was looked.
-        workers: who holds leases, by name.
+        workers: who is at work, or was to be, by name.
         findings: what is wrong, or may be.
     """
 
@@ -91,62 +67,31 @@ class Checkup:
 async def checkup(store: Store) -> Checkup:
     """Look for whatever is stuck. Nothing is changed."""
     now = store.clock.now()
-    holders = [one async for one in _some(store, Status.RUNNING, Status.COMPENSATING)]
-    held = [one for one in holders if one.job.lease is not None]
+    held = [one async for one in some(store, *HELD) if one.job.lease is not None]
+    register = await store.workers()
+    found = crew(register, held, now)
     survey = await store.survey(Scope(sample=0))
     paused = {name for name, queue in survey.settings.items() if queue.paused}
     findings = (
         *await _overdue(store),
-        *await _unserved(store, held, paused, now),
+        *await _unserved(store, held, register, paused, now),
+        *_unwell(found, now),
         *await _quarantined(store),
         *_paused(survey),
         *await _orphans(store, now),
-        *_ahead(held, now),
+        *_ahead(found, now),
     )
-    return Checkup(now=now, workers=_crew(held, now), findings=findings)
-
-
-async def _some(store: Store, *statuses: Status) -> AsyncIterator[Stored]:
-    query, seen = Query(statuses=frozenset(statuses), limit=PAGE), 0
-    while seen < SEEN:
-        page = await store.find(query)
-        for stored in page.jobs:
-            yield stored
-        seen += len(page.jobs)
-        if not page.cursor:
-            return
-        query = evolve(query, cursor=page.cursor)
-
-
-def _crew(held: Sequence[Stored], now: Instant) -> tuple[Crew, ...]:
-    by_worker: dict[WorkerId, list[Stored]] = {}
-    for one in held:
-        assert one.job.lease is not None
-        by_worker.setdefault(one.job.lease.worker, []).append(one)
-    return tuple(
-        Crew(
-            worker=worker,
-            jobs=len(mine),
-            heard_at=max((one.liveness.renewed_at for one in mine if one.liveness), default=None),
-            silent=all(expired(one.liveness, now) for one in mine),
-        )
-        for worker, mine in sorted(by_worker.items())
-    )
+    return Checkup(now=now, workers=found, findings=findings)
 
 
 async def _overdue(store: Store) -> Sequence[Finding]:
     """What has fallen due and nobody settles: no worker lives, or none gets to it."""
     found: list[tuple[timedelta, JobId]] = []
-
-    def look(view: View) -> Sequence[Change]:
-        found.clear()
-        for name, one in view.jobs.items():
-            due = next_due(one.job, one.liveness, view.queues.get(one.job.spec.lane.queue))
-            if due is not None and view.now - due.at > UNSETTLED:
-                found.append((view.now - due.at, name))
-        return ()
-
-    await store.transact(Overdue(limit=PAGE), look)
+    view = await store.look(Overdue(limit=PAGE))
+    for name, one in view.jobs.items():
+        due = next_due(one.job, one.liveness, view.queues.get(one.job.spec.lane.queue))
+        if due is not None and view.now - due.at > UNSETTLED:
+            found.append((view.now - due.at, name))
     if not found:
         return ()
     late, name = max(found)
@@ -159,55 +104,81 @@ async def _overdue(store: Store) -> Sequence[Finding]:
 
 
 async def _unserved(
-    store: Store, held: Sequence[Stored], paused: Collection[str], now: Instant
+    store: Store,
+    held: Sequence[Stored],
+    register: Sequence[Presence],
+    paused: Collection[str],
+    now: Instant,
 ) -> Sequence[Finding]:
-    """The kinds of which jobs wait, and none was taken of late."""
-    waiting, since = Counter[str](), dict[str, Instant]()
-    async for one in _some(store, Status.SCHEDULED, Status.COMPENSATING):
-        offered, kind = offer(one.job), one.job.spec.kind
+    """The kinds of which jobs wait, and nobody is there who would take them."""
+    waiting, since = Counter[tuple[str, str]](), dict[tuple[str, str], Instant]()
+    async for one in some(store, Status.SCHEDULED, Status.COMPENSATING):
+        offered, spec = offer(one.job), one.job.spec
         if offered is None or now - offered.at <= IDLE:
             continue
-        if one.job.spec.lane.queue in paused and not offered.undo:
+        if spec.lane.queue in paused and not offered.undo:
             continue
-        waiting[kind] += 1
-        since[kind] = min(offered.at, since.get(kind, offered.at))
-    served = {one.job.spec.kind for one in held if not expired(one.liveness, now)}
+        what = spec.kind, spec.lane.queue
+        waiting[what] += 1
+        since[what] = min(offered.at, since.get(what, offered.at))
+    leases = {one.job.spec.kind for one in held if not expired(one.liveness, now)}
     return tuple(
-        [
-            Finding(
-                rule="unserved",
-                unhealthy=True,
-                message=f"{count(waiting[kind], 'job')} of kind {kind} could have started, the "
-                f"first {span(now - since[kind])} ago, and no worker is known to run that kind",
-                command="parcae worker MODULE:JOBS",
-            )
-            for kind in sorted(waiting.keys() - served)
-            if not await _taken_lately(store, kind, now)
-        ]
+        Finding(
+            rule="unserved",
+            unhealthy=True,
+            message=f"{count(waiting[what], 'job')} of kind {kind} in queue {queue} could have "
+            f"started, the first {span(now - since[what])} ago, and no worker is known to be there "
+            f"that would take them{_instead(register, now)}",
+            command="parcae worker MODULE:JOBS",
+        )
+        for what in sorted(waiting)
+        for kind, queue in (what,)
+        if kind not in leases and takers(register, kind, queue, now) == frozenset()
     )
 
 
-async def _taken_lately(store: Store, kind: str, now: Instant) -> bool:
-    page = await store.find(Query(kinds=frozenset({kind}), statuses=frozenset(TERMINAL), limit=3))
-    for one in page.jobs:
-        for recorded in await store.history(one.job.id):
-            taken = isinstance(recorded.event, Started | CompensationClaimed)
-            if taken and now - recorded.event.at <= LATELY:
-                return True
-    return False
+def _instead(register: Sequence[Presence], now: Instant) -> str:
+    """Who is there instead."""
+    there = present(register, now)
+    kinds = sorted({kind for one in there for kind in one.kinds})
+    runs = listed(kinds) or "nothing"
+    return f": {count(len(there), 'worker')} can run {runs}" if there else ""
+
+
+def _unwell(found: Sequence[Crew], now: Instant) -> Sequence[Finding]:
+    """Workers with handlers that do not stop, and those that went without a farewell."""
+    stuck = [one for one in found if one.presence is not None and one.presence.abandoned]
+    unwell = [
+        Finding(
+            rule="abandoned",
+            unhealthy=one.attendance is Attendance.STUCK,
+            message=f"{one.presence.abandoned} of the {one.presence.capacity} places of worker "
+            f"{one.worker} are kept by handlers that go on although their lease is gone"
+            + ": it takes no more jobs"
+            * one.presence.stuck,
+            command=f"kill -TERM {one.presence.pid}, and start the worker anew",
+        )
+        for one in stuck
+        if one.presence is not None and one.attendance is not Attendance.SILENT
+    ]
+    gone = [one for one in found if one.attendance is Attendance.SILENT]
+    if gone:
+        last = max(one.heard_at for one in gone if one.heard_at is not None)
+        message = (
+            f"{count(len(gone), 'worker')} gone without a farewell, the last heard of "
+            f"{span(now - last)} ago: {listed(one.worker for one in gone)}"
+        )
+        unwell.append(
+            Finding(rule="silent", unhealthy=False, message=message, command="parcae workers")
+        )
+    return tuple(unwell)
 
 
 async def _quarantined(store: Store) -> Sequence[Finding]:
     """Those at which a person must look, and none has: nobody has taken them up."""
-    names = [one.job.id async for one in _some(store, Status.QUARANTINED)]
-    taken: set[JobId] = set()
-
-    def look(view: View) -> Sequence[Change]:
-        taken.update(name for name in names if carry_key(name) in view.keys)
-        return ()
-
-    if names:
-        await store.transact(Named(keys=tuple(map(carry_key, names))), look)
+    names = [one.job.id async for one in some(store, Status.QUARANTINED)]
+    view = await store.look(Named(keys=tuple(map(carry_key, names))))
+    taken = {name for name in names if carry_key(name) in view.keys}
     left = [name for name in names if name not in taken]
     if not left:
         return ()
@@ -234,7 +205,7 @@ async def _orphans(store: Store, now: Instant) -> Sequence[Finding]:
     """Pending jobs whose parent has ended, or is not there: they would wait for ever."""
     known: dict[str, str | None] = {}
     found: list[Finding] = []
-    async for one in _some(store, Status.PENDING):
+    async for one in some(store, Status.PENDING):
         state = one.job.state
         if len(known) >= PAGE or not isinstance(state, Pending):
             break
@@ -281,10 +252,9 @@ def _orphan(job_id: JobId, parent: str, fate: str) -> Finding:
     )
 
 
-def _ahead(held: Sequence[Stored], now: Instant) -> Sequence[Finding]:
-    heard = [one.liveness.renewed_at for one in held if one.liveness]
-    ahead = max(heard, default=now) - now
-    if ahead <= seconds(1):
+def _ahead(found: Sequence[Crew], now: Instant) -> Sequence[Finding]:
+    ahead = max((one.ahead(now) for one in found), default=timedelta(0))
+    if ahead <= SKEW:
         return ()
     message = f"a worker was heard of {span(ahead)} in the future: a clock is off, or was set back"
     return (Finding(rule="clock", unhealthy=True, message=message, command="date -u"),)

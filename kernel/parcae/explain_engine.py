@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from parcae.admit import carry_key
-from parcae.change import Change, View
 from parcae.context import PAYLOAD
 from parcae.errors import Reason, Rejected
 from parcae.freshness import Assessment, Policy, assess
@@ -19,6 +18,7 @@ from parcae.state import Job, Pending, Stored
 from parcae.timing import expired
 from parcae.values import GroupId, Instant, JobId, Status, StreamId, WorkerId
 from parcae.why import Awaited, Explanation, Surroundings, why
+from parcae.workers import Presence, present, takers
 
 DEEPEST = 8
 """So many jobs that wait for each other are followed."""
@@ -51,16 +51,19 @@ class ExplainEngine:
         if standing is None:
             raise Rejected(Reason.NOT_FOUND, f"there is no job {job_id}", command="why")
         job, now = standing.stored.job, standing.now
-        # Both matter to ended jobs alone, and to read them takes the lock that all writers share.
+        # Both matter to ended jobs alone.
         ended = job.status.is_terminal
         taken_up_by, on_hold = await self._keys(job_id, now) if ended else (None, False)
+        register = () if ended else await self.store.workers()
+        lane = job.spec.lane
         history = await self.store.history(job_id)
         around = Surroundings(
             queue=standing.queue,
             standing=standing,
             awaited=await self._awaited(job),
             group=None if job.spec.group is None else await self._group(job.spec.group.group_id),
-            workers=await self.workers(job.spec.kind, now),
+            workers=None if ended else await self.workers(job.spec.kind, lane.queue, now, register),
+            present=present(register, now),
             # What has happened since the job was looked at would contradict it.
             history=tuple(one.event for one in history if one.version <= job.version),
             taken_up_by=taken_up_by,
@@ -73,43 +76,69 @@ class ExplainEngine:
         """How far what is shown of each of these jobs can be trusted, in their order."""
         names = {one.job.spec.lane.queue for one in jobs if not one.job.status.is_terminal}
         queues = {name: await self._queue(name) for name in sorted(names)}
+        takers = await self._takers(jobs, now)
         return tuple(
             assess(
                 one.job,
                 one.liveness,
                 now,
-                Policy(queue=queues.get(one.job.spec.lane.queue)),
+                Policy(
+                    queue=queues.get(one.job.spec.lane.queue),
+                    workers=takers.get((one.job.spec.kind, one.job.spec.lane.queue)),
+                ),
             )
             for one in jobs
         )
 
-    async def workers(self, kind: str, now: Instant) -> frozenset[WorkerId] | None:
-        """The workers that prove, by a lease that holds, that they live and run jobs of ``kind``.
+    async def _takers(
+        self, jobs: Sequence[Stored], now: Instant
+    ) -> Mapping[tuple[str, str], frozenset[WorkerId] | None]:
+        """Who is there for the kinds and queues of those jobs that wait for somebody."""
+        waiting = {
+            (one.job.spec.kind, one.job.spec.lane.queue)
+            for one in jobs
+            if not one.job.status.is_terminal and one.job.lease is None
+        }
+        register = await self.store.workers() if waiting else ()
+        return {
+            (kind, queue): await self.workers(kind, queue, now, register)
+            for kind, queue in sorted(waiting)
+        }
 
-        ``None``: none does. That is no proof that there are none: an idle worker holds no lease.
+    async def workers(
+        self, kind: str, queue: str, now: Instant, register: Sequence[Presence] | None = None
+    ) -> frozenset[WorkerId] | None:
+        """The workers that are there and take jobs of ``kind`` from ``queue``.
+
+        By what they have written down, or by a lease on such a job that holds: whoever holds one
+        need not be in the register. ``None``: nobody can tell, for a clock is off.
+
+        Args:
+            kind: of jobs.
+            queue: from which they would take them.
+            now: the present instant.
+            register: who is written down; by default it is read.
         """
+        known = await self.store.workers() if register is None else register
         statuses = frozenset({Status.RUNNING, Status.COMPENSATING})
         page = await self.store.find(Query(kinds=frozenset({kind}), statuses=statuses, limit=SEEN))
+        written = {one.id for one in known}
         alive = frozenset(
             one.job.lease.worker
             for one in page.jobs
-            if one.job.lease is not None and not expired(one.liveness, now)
+            if one.job.lease is not None
+            and one.job.lease.worker not in written
+            and not expired(one.liveness, now)
         )
-        return alive or None
+        able = takers(known, kind, queue, now)
+        return alive | able if able is not None else alive or None
 
     async def _keys(self, job_id: JobId, now: Instant) -> tuple[JobId | None, bool]:
         """Who has taken the job up, and whether it is under a legal hold."""
-        found: list[tuple[JobId | None, bool]] = []
         carried = carry_key(job_id)
-
-        def read(view: View) -> Sequence[Change]:
-            row = view.keys.get(carried)
-            on_hold = held(view.keys, job_id, now) is not None
-            found[:] = [(None if row is None else row.job_id, on_hold)]
-            return ()
-
-        await self.store.transact(Named(keys=(carried, hold_key(job_id))), read)
-        return found[0]
+        view = await self.store.look(Named(keys=(carried, hold_key(job_id))))
+        row = view.keys.get(carried)
+        return None if row is None else row.job_id, held(view.keys, job_id, now) is not None
 
     async def _awaited(self, job: Job) -> tuple[Awaited, ...]:
         if not isinstance(job.state, Pending):

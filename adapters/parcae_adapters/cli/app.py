@@ -26,7 +26,10 @@ GROUP = "parcae.commands"
 VERBS: Mapping[str, str] = {
     "demo": "demo",
     "worker": "worker",
+    "serve": "serve",
+    "token": "token",
     "submit": "submit",
+    "run": "run",
     "list": "listing",
     "show": "show",
     "why": "why",
@@ -44,6 +47,7 @@ VERBS: Mapping[str, str] = {
     "fsck": "fsck",
     "reconcile": "reconcile",
     "doctor": "doctor",
+    "workers": "workers",
     "watch": "watch",
     "metrics": "metrics",
     "export": "export",

@@ -135,7 +135,8 @@ def _given_back(reader: Reader, event: e.Released | e.CompensationReleased) -> s
     if not event.voluntary:
         why = "reported after its lease had run out, and so gave it back"
     else:
-        why = "shut down and gave it back" + ", once too often" * event.burned
+        left = "could not run it" if event.lacks else "shut down"
+        why = f"{left} and gave it back" + ", once too often" * event.burned
     return f"Its holder ({reader.holder}) {why}, {where}, at {at(event.at)}."
 
 

@@ -12,6 +12,7 @@ from parcae.spec import DependencyPolicy
 from parcae.state import Stored
 from parcae.survey import Standing
 from parcae.values import Error, Instant, JobId, Status, WorkerId
+from parcae.workers import Presence
 
 
 @frozen(kw_only=True)
@@ -42,7 +43,8 @@ class Surroundings:
         standing: where it stands in line, and who holds the slots.
         awaited: what it waits for, as far as somebody has looked.
         group: to which it belongs.
-        workers: the living workers that run its kind; ``None``: nobody has counted them.
+        workers: the living workers that would take it; ``None``: nobody has counted them.
+        present: all workers that are there and take jobs, of whatever kind.
         history: everything that happened to it, in order.
         taken_up_by: the job that carries on, or undoes, what it did.
         on_hold: it is under a legal hold, which keeps retention from it.
@@ -54,6 +56,7 @@ class Surroundings:
     awaited: tuple[Awaited, ...] = ()
     group: Group | None = None
     workers: frozenset[WorkerId] | None = None
+    present: tuple[Presence, ...] = ()
     history: tuple[Event, ...] = ()
     taken_up_by: JobId | None = None
     on_hold: bool = False

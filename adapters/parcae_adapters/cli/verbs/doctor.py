@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,18 +11,22 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from parcae.checkup import Checkup, Crew, Finding, checkup
+from parcae.checkup import Checkup, Finding, checkup
 from parcae.errors import ParcaeError
 from parcae.phrases import span
+from parcae.roster import STATES, Crew
 from parcae.values import Instant
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.options import verb
 from parcae_adapters.cli.output import clean, console, print_table, write_json
 from parcae_adapters.cli.session import Form, NotFound, Session
+from parcae_adapters.cli.verbs.workers import heard
 from parcae_adapters.records.jobs import Record, iso
+from parcae_adapters.records.workers import worker_record
 
 if TYPE_CHECKING:
     from parcae_adapters.sqlite.health import Health
+    from parcae_adapters.sqlite.locks import Lock
 
 AHEAD = timedelta(seconds=1)
 """By so much the newest event may lie in the future before one wonders."""
@@ -33,25 +39,31 @@ SCARCE = 64 * 1024 * 1024
 async def command(session: Session) -> Exit:
     """Look for whatever is wrong, and name the command that helps.
 
-    The file and its disk, the tables, the clock, the workers that hold leases, and what is stuck:
-    overdue and not settled, of a kind that nobody runs, quarantined, paused, waiting for what has
-    ended. Exit code 8: something will not mend by itself. Nothing is changed.
+    The file and its disk, what holds it locked, the tables, the clock, the workers, and what is
+    stuck: overdue and not settled, of a kind that nobody runs, quarantined, paused, waiting for
+    what has ended, kept by handlers that do not stop. Exit code 8: something will not mend by
+    itself. Nothing is changed.
     """
     if not session.exists:
         raise NotFound(f"there is no database {session.db!r}; name one with --db or PARCAE_DB")
     # The driver is loaded only where it is needed.
     from parcae_adapters.sqlite.health import health
+    from parcae_adapters.sqlite.locks import stuck_lock
 
     found, seen = health(session.db), None
     findings = tuple(_unreadable(found))
-    if not findings:
+    lock = None if findings else await asyncio.to_thread(stuck_lock, session.db)
+    if lock is not None:
+        findings = (_locked(lock),)
+    # What has still to be migrated would wait for the lock.
+    if not findings or (lock is not None and not found.missing):
         try:
             async with session.engine() as engine:
                 seen = await checkup(engine.store)
         except ParcaeError as error:
-            findings = (_told(error),)
+            findings = (*findings, _told(error))
     if seen is not None:
-        findings = (*_file(found), *_clock(found, seen.now), *seen.findings)
+        findings = (*findings, *_file(found), *_clock(found, seen.now), *seen.findings)
     unhealthy = any(one.unhealthy for one in findings)
     if session.json:
         document = _document(found, seen, findings, healthy=not unhealthy)
@@ -72,6 +84,20 @@ def _unreadable(found: Health) -> Iterator[Finding]:
     if found.network:
         message = f"it lies on {found.network}, where SQLite's locks do not hold"
         yield _wrong("network", message, "move the file to a local disk, with no worker running")
+
+
+def _locked(lock: Lock) -> Finding:
+    """Somebody writes, and does not come to an end."""
+    if lock.pid is None:
+        who, command = "some process", f"fuser -v {lock.path} {lock.path}-shm"
+    else:
+        name = f" ({lock.command})" if lock.command else ""
+        who, command = f"process {lock.pid}{name}", f"ps -o pid,stat,etime,args -p {lock.pid}"
+    message = (
+        f"{who} keeps the database locked, and has committed nothing for {span(lock.watched)} or "
+        "longer: until it lets go nobody can submit, take, renew or settle a job"
+    )
+    return _wrong("locked", message, command)
 
 
 def _told(error: ParcaeError) -> Finding:
@@ -120,7 +146,7 @@ def _document(
         },
         "now": iso(seen.now if seen else None),
         "newest_event_at": iso(found.newest),
-        "workers": [_crew(one) for one in seen.workers] if seen else None,
+        "workers": [worker_record(one) for one in seen.workers] if seen else None,
         "findings": [
             {
                 "rule": one.rule,
@@ -131,11 +157,6 @@ def _document(
             for one in findings
         ],
     }
-
-
-def _crew(one: Crew) -> Record:
-    heard_at = iso(one.heard_at)
-    return {"worker": one.worker, "jobs": one.jobs, "heard_at": heard_at, "silent": one.silent}
 
 
 def _show(found: Health, seen: Checkup | None, findings: tuple[Finding, ...]) -> None:
@@ -152,7 +173,8 @@ def _show(found: Health, seen: Checkup | None, findings: tuple[Finding, ...]) ->
         click.echo(f"{name:9} {clean(fact)}")
     click.echo()
     if seen is not None and seen.workers:
-        print_table(("WORKER", "JOBS", "HEARD OF"), (_heard(one, seen) for one in seen.workers))
+        columns = ("WORKER", "STATE", "JOBS", "HEARD OF")
+        print_table(columns, (_row(one, seen.now) for one in seen.workers))
         click.echo()
     out = console()
     for one in findings:
@@ -181,13 +203,19 @@ def _workers(seen: Checkup | None) -> str:
     if seen is None:
         return "not looked at"
     if not seen.workers:
-        return "none holds a lease; one that is idle cannot be told from none"
-    return f"{len(seen.workers)} hold leases"
+        return "none is there"
+    states = Counter(one.state for one in seen.workers)
+    return ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
 
 
-def _heard(one: Crew, seen: Checkup) -> tuple[str, str, str]:
-    heard = "nobody knows" if one.heard_at is None else f"{span(seen.now - one.heard_at)} ago"
-    return one.worker, str(one.jobs), f"{heard}, its leases have run out" if one.silent else heard
+def _row(one: Crew, now: Instant) -> tuple[str, ...]:
+    kept = (
+        f" ({one.presence.abandoned} do not stop)"
+        if one.presence and one.presence.abandoned
+        else ""
+    )
+    lapsed = ", its leases have run out" if one.silent else ""
+    return one.worker, one.state, f"{one.jobs}{kept}", f"{heard(one, now)}{lapsed}"
 
 
 def _bytes(number: int) -> str:
