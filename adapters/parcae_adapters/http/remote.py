@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -18,7 +20,7 @@ from parcae.codec import decode_event, encode_spec
 from parcae.converter import CONVERTER, dump, load
 from parcae.definitions import Request
 from parcae.engine import Handle, Outcome
-from parcae.errors import Reason, Rejected
+from parcae.errors import Reason, Rejected, Unavailable
 from parcae.events import Event
 from parcae.graphs import tailored
 from parcae.group_engine import KEY_TTL
@@ -26,12 +28,44 @@ from parcae.payloads import structure
 from parcae.ports import Recorded
 from parcae.spec import Dependency, RetryMode, Unique
 from parcae.state import Job, Liveness, Stored
-from parcae.values import Cause, Error, Instant, JobId, Position, Status, StreamId, Version
+from parcae.values import (
+    Cause,
+    Error,
+    Instant,
+    JobId,
+    Position,
+    Status,
+    StreamId,
+    Version,
+    WorkerId,
+)
 from parcae.why import Explanation
 from parcae_adapters.http.remote_work import LISTEN, RemoteWork, decoded
-from parcae_adapters.http.wire import Token, Wire
+from parcae_adapters.http.wire import Refused, Token, Wire
 
 R = TypeVar("R")
+log = logging.getLogger("parcae.remote")
+
+LONGEST_TOKEN = 1_000
+"""Characters in the file of a token."""
+
+
+def token_from(path: str | Path) -> Token:
+    """What reads the token in a file, each time anew: another may be put there meanwhile."""
+    file = Path(path)
+
+    def read() -> str:
+        try:
+            with file.open(encoding="ascii") as opened:
+                token = opened.read(LONGEST_TOKEN + 1).strip()
+        except (OSError, ValueError) as error:
+            # What the file holds is not repeated: it may be a secret.
+            raise Refused(f"cannot read a token from {file} ({type(error).__name__})") from None
+        if not token or len(token) > LONGEST_TOKEN or not token.isprintable() or " " in token:
+            raise Refused(f"expected one token in {file}, and nothing else")
+        return token
+
+    return read
 
 
 class RemoteEngine(RemoteWork):
@@ -75,6 +109,20 @@ class RemoteEngine(RemoteWork):
     ) -> None:
         """Close the connection."""
         await self.close()
+
+    async def introduce(self) -> None:
+        """See that the server takes our token, if it is there: one that is not is waited for.
+
+        Raises:
+            Refused: it does not; the connection is closed.
+        """
+        try:
+            await self.cancels(WorkerId("-"))
+        except Refused:
+            await self.close()
+            raise
+        except Unavailable as error:
+            log.warning("%s; repeating", error)
 
     async def close(self) -> None:
         """Let go of the connection; a second call does nothing."""

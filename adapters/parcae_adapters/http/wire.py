@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import random
 import ssl
@@ -176,7 +177,8 @@ class Wire:
         async with self._session.request(
             method,
             self.url + path,
-            data=data,
+            # Only what can be read piece by piece lets others have their turn meanwhile.
+            data=None if data is None else io.BytesIO(data),
             params=query,
             headers=headers,
             timeout=timeout,

@@ -8,14 +8,18 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from parcae.definitions import Jobs
+from parcae.employer import Employer
 from parcae.engine import Engine
 from parcae.ports import Store
 from parcae_adapters.worker.worker import CLEANUP, Worker
 
 log = logging.getLogger("parcae.worker")
+
+Opens = Callable[[], Awaitable[AbstractAsyncContextManager[Employer]]]
 
 GRACE = 2.0
 """Seconds, beyond drain and clean-up, after which the process ends by force."""
@@ -34,22 +38,41 @@ def run_worker(
         jobs: what can be run here.
         **options: of :class:`~parcae_adapters.worker.Worker`.
     """
+
+    async def opened() -> Engine:
+        store = open_store()
+        return Engine(await store if isinstance(store, Awaitable) else store)
+
+    run_worker_for(opened, jobs, **options)
+
+
+def run_worker_for(open_employer: Opens, jobs: Jobs, **options: Any) -> None:
+    """The same, for whoever gives work: an engine on a store, or one on a server elsewhere.
+
+    Args:
+        open_employer: opens it, in this process; it is closed at the end.
+        jobs: what can be run here.
+        **options: of :class:`~parcae_adapters.worker.Worker`.
+    """
     finished = threading.Event()
     try:
-        asyncio.run(_main(open_store, jobs, options, finished))
+        asyncio.run(_main(open_employer, jobs, options, finished))
     finally:
         finished.set()
 
 
 async def _main(
-    open_store: Callable[[], Store | Awaitable[Store]],
-    jobs: Jobs,
-    options: dict[str, Any],
-    finished: threading.Event,
+    open_employer: Opens, jobs: Jobs, options: dict[str, Any], finished: threading.Event
 ) -> None:
-    opened = open_store()
-    store = await opened if isinstance(opened, Awaitable) else opened
-    worker = Worker(Engine(store), jobs, **options)
+    async with await open_employer() as employer:
+        worker = Worker(employer, jobs, **options)
+        await _run(worker, finished)
+    if worker.running:
+        log.error("worker %s ends although %d handlers do not", worker.name, worker.running)
+        _exit()
+
+
+async def _run(worker: Worker, finished: threading.Event) -> None:
     received: list[int] = []
 
     def stop(number: int, _: object) -> None:
@@ -63,13 +86,7 @@ async def _main(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     log.info("worker %s is ready", worker.name)
-    try:
-        await worker.run()
-    finally:
-        await store.close()
-    if worker.running:
-        log.error("worker %s ends although %d handlers do not", worker.name, worker.running)
-        _exit()
+    await worker.run()
 
 
 def _force_the_end(after: float, finished: threading.Event) -> None:

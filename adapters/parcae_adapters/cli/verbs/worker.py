@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
 from typing import Any
@@ -18,6 +19,8 @@ from parcae_adapters.cli.options import Duration, arranged, common, option
 from parcae_adapters.cli.output import start_logging
 from parcae_adapters.cli.session import Session
 from parcae_adapters.cli.targets import Target
+
+TOKEN = "PARCAE_TOKEN"
 
 
 @click.command("worker")
@@ -37,6 +40,18 @@ from parcae_adapters.cli.targets import Target
     is_flag=True,
     help="Drain when standard input ends: for a parent that may die.",
 )
+@option("--url", metavar="URL", help="Of a server that has the jobs: no database is opened here.")
+@option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Holds the token for that server; read again when it changes. Else: PARCAE_TOKEN.",
+)
+@option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Certificates to trust in place of the system's, for that server.",
+)
+@option("--insecure-http", is_flag=True, help="Send the token in the clear, if the URL says http.")
 @common
 @click.pass_obj
 def command(
@@ -46,31 +61,62 @@ def command(
     queue: tuple[str, ...],
     log_format: str,
     stop_on_eof: bool,
+    url: str | None,
+    token_file: str | None,
+    ca_file: str | None,
+    insecure_http: bool,
     **options: Any,
 ) -> None:
     """Run jobs until told to stop.
 
-    Those that MODULE:JOBS defines, until SIGTERM or Ctrl-C: then it drains.
+    Those that MODULE:JOBS defines, until SIGTERM or Ctrl-C: then it drains. With --url they are in
+    the hands of a server elsewhere, which also sees to schedules and to what is stale.
 
     A second signal cuts the drain short: what can be stopped is given back, and runs elsewhere.
     """
     start_logging(log_format)
-    # The drivers are loaded only where they are needed.
+    if stop_on_eof:
+        threading.Thread(target=_stop_on_eof, daemon=True, name="parcae-eof").start()
+    options["queues"] = queue or None
+    try:
+        if url is None:
+            _run_here(session, jobs, options)
+        else:
+            _run_for(url, token_file, ca_file, insecure_http, jobs, options)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+# The drivers are loaded only where they are needed.
+def _run_here(session: Session, jobs: Jobs, options: dict[str, Any]) -> None:
     from parcae_adapters.sqlite import SqliteStore
     from parcae_adapters.worker import run_worker
 
-    if stop_on_eof:
-        threading.Thread(target=_stop_on_eof, daemon=True, name="parcae-eof").start()
-    try:
-        run_worker(
-            lambda: SqliteStore(session.db),
-            jobs,
-            queues=queue or None,
-            calendar=calendar(),
-            **options,
-        )
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
+    run_worker(lambda: SqliteStore(session.db), jobs, calendar=calendar(), **options)
+
+
+def _run_for(
+    url: str,
+    token_file: str | None,
+    ca_file: str | None,
+    insecure: bool,
+    jobs: Jobs,
+    options: dict[str, Any],
+) -> None:
+    from parcae_adapters.http.remote import RemoteEngine, token_from
+    from parcae_adapters.worker import run_worker_for
+
+    if token_file is None and TOKEN not in os.environ:
+        raise click.UsageError(f"name the file of a token with --token-file, or set {TOKEN}.")
+    token = os.environ[TOKEN] if token_file is None else token_from(token_file)
+    tls = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+
+    async def opened() -> RemoteEngine:
+        engine = RemoteEngine(url, token, tls=tls, insecure=insecure)
+        await engine.introduce()
+        return engine
+
+    run_worker_for(opened, jobs, **options)
 
 
 arranged(command, without=("json", "jsonl"))
