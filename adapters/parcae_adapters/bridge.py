@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
+from attrs import evolve as replace
+
 from parcae.answers import Accepted, Admitted, CancelAnswer, Renewed
 from parcae.commands import Progress, Renew
 from parcae.errors import Conflict, LeaseLost, ParcaeError, Reason, Unavailable
 from parcae.handle import Held
 from parcae.handlers import error_of, result_blob
-from parcae.host_engine import PHASE, External, HostEngine
+from parcae.host_engine import ONCE, PHASE, External, HostEngine
 from parcae.payloads import dump
 from parcae.state import Job
 from parcae.values import Error, Instant, JobId, Token, WorkerId, cut
@@ -254,7 +256,8 @@ class Bridge:
             LeaseLost: at the end of the block: it was lost, cancelled or ran out of time.
         """
         name = uuid.uuid4().hex if external_id is None else external_id
-        self.submitted(name, kind)
+        jobs = replace(self._jobs, retry=ONCE)
+        Bridge(self._engine, worker=self._worker, jobs=jobs).submitted(name, kind)
         try:
             run = self.started(name)
         except ParcaeError as refusal:

@@ -39,6 +39,8 @@ PHASE = "run"
 DAY = Timing(attempt=hours(24), stale_after=hours(24))
 LOST = OnLost(action=Lost.FAIL)
 OFTEN = Retry(max_attempts=1_000)
+ONCE = Retry(max_attempts=1)
+"""Of what nobody starts again under the same name: a cron's command."""
 
 
 def host_key(external_id: str) -> Key:
