@@ -12,17 +12,17 @@ from parcae.definitions import Jobs, Saga
 from parcae.errors import Reason, Rejected
 from parcae.phrases import MOST, count, listed
 from parcae.ports import Query, Store
-from parcae.shapes import Changed, Difference, Fit, Shape, differences, shape_of
+from parcae.shapes import Changed, Difference, Shape, differences, lacks, shape_of
 from parcae.state import Job
 from parcae.values import MAX_NOTE, TERMINAL, JobId, Status, cut
 from parcae.worker_engine import WorkerEngine
 
 PAGE = 1_000
 SEEN = 100_000
-"""So many living jobs of a kind are looked at, the newest first: a start has to end. A worker looks
-at every job again before it runs it."""
+"""So many living jobs are looked at, of each status the newest first: a start has to end. A worker
+looks at every job again before it runs it."""
 
-LIVING = frozenset(status for status in Status if status not in TERMINAL)
+LIVING = tuple(status for status in Status if status not in TERMINAL)
 
 
 @frozen(kw_only=True)
@@ -38,7 +38,7 @@ class Stray:
         lacks: the handlers that some of them may need and that are not there, in words.
         jobs: how many there are.
         held: how many of them are held by a worker.
-        examples: some of them, the newest first.
+        examples: some of them.
     """
 
     kind: str
@@ -95,12 +95,12 @@ class Deploy:
 
     Attributes:
         looked_at: how many jobs were looked at.
-        unseen: the kinds of which there were more than were looked at.
+        complete: there were no more than were looked at.
         strays: whose shape is not today's, or who lack a handler.
     """
 
     looked_at: int = 0
-    unseen: tuple[str, ...] = ()
+    complete: bool = True
     strays: tuple[Stray, ...] = Factory(tuple)
 
     @property
@@ -141,17 +141,19 @@ class Aside:
 class _Count:
     """What is known so far of the living jobs of one shape."""
 
+    differences: tuple[Difference, ...]
     jobs: int = 0
     held: int = 0
     examples: tuple[JobId, ...] = ()
     lacks: tuple[str, ...] = ()
 
-    def add(self, job: Job, fit: Fit) -> None:
+    def add(self, job: Job, missing: tuple[str, ...]) -> None:
         self.jobs += 1
         self.held += job.lease is not None
         if len(self.examples) < MOST:
             self.examples = (*self.examples, job.id)
-        self.lacks = tuple(dict.fromkeys((*self.lacks, *fit.lacks)))
+        if missing:
+            self.lacks = tuple(dict.fromkeys((*self.lacks, *missing)))
 
 
 class DeployEngine:
@@ -178,18 +180,23 @@ class DeployEngine:
             kinds: of these kinds; ``None``: of all that are defined.
             queues: in these queues; ``None``: in all.
         """
-        seen, unseen, strays = 0, list[str](), list[Stray]()
-        for kind in sorted(jobs.kinds if kinds is None else kinds):
-            saga, here, found = jobs[kind], 0, dict[Shape, _Count]()
-            async for job in self._living(kind, queues):
-                here += 1
-                fits = saga.fit(job)
-                if fits.differences or fits.lacks:
-                    found.setdefault(shape_of(job.spec), _Count()).add(job, fits)
-            seen += here
-            unseen += [kind] * (here >= SEEN)
-            strays += (_stray(saga, shape, counted) for shape, counted in found.items())
-        return Deploy(looked_at=seen, unseen=tuple(unseen), strays=tuple(strays))
+        sagas = {kind: jobs[kind] for kind in (jobs.kinds if kinds is None else kinds)}
+        shapes = {kind: saga.shape for kind, saga in sagas.items()}
+        handlers = {kind: saga.handlers for kind, saga in sagas.items()}
+        found: dict[tuple[str, Shape], _Count] = {}
+        async for job in self._living(sagas, queues):
+            kind, shape = job.spec.kind, shape_of(job.spec)
+            if (kind, shape) not in found:
+                found[kind, shape] = _Count(differences=differences(shape, shapes[kind]))
+            found[kind, shape].add(job, lacks(job, handlers[kind]))
+        seen = sum(one.jobs for one in found.values())
+        strays = (
+            _stray(sagas[kind], shape, one)
+            for (kind, shape), one in found.items()
+            if one.differences or one.lacks
+        )
+        ordered = tuple(sorted(strays, key=lambda one: (one.kind, one.version)))
+        return Deploy(looked_at=seen, complete=seen < SEEN, strays=ordered)
 
     async def quarantine(
         self,
@@ -212,13 +219,13 @@ class DeployEngine:
             by: who asks.
             dry_run: change nothing, and say what would be.
         """
-        for kind in sorted(kinds):
-            saga = jobs[kind]
-            async for job in self._living(kind, queues):
-                why = changed(saga, job)
-                if why and job.spec.origin is None:
-                    fate = _ahead(job) if dry_run else await self.put_aside(job.id, why, by)
-                    yield Aside(job_id=job.id, kind=kind, before=job.status, fate=fate, why=why)
+        sagas = {kind: jobs[kind] for kind in kinds}
+        async for job in self._living(sagas, queues):
+            kind = job.spec.kind
+            why = changed(sagas[kind], job)
+            if why and job.spec.origin is None:
+                fate = _ahead(job) if dry_run else await self.put_aside(job.id, why, by)
+                yield Aside(job_id=job.id, kind=kind, before=job.status, fate=fate, why=why)
 
     async def put_aside(self, job_id: JobId, why: str, by: str = "") -> Fate:
         """Quarantine one job, unless somebody holds it, it waits for others or has ended."""
@@ -233,19 +240,32 @@ class DeployEngine:
         gone = stored is None or stored.job.status is not Status.QUARANTINED
         return Fate.ENDED if gone else Fate.QUARANTINED
 
-    async def _living(self, kind: str, queues: frozenset[str] | None) -> AsyncIterator[Job]:
-        if queues is not None and not queues:
+    async def _living(
+        self, kinds: Iterable[str], queues: frozenset[str] | None
+    ) -> AsyncIterator[Job]:
+        """At most ``SEEN`` of them.
+
+        Status by status, for an index has those in order; to sort all of them for each page would
+        take the square. One that changes its status meanwhile may be missed, or be seen twice.
+        """
+        wanted, seen = frozenset(kinds), 0
+        if not wanted or (queues is not None and not queues):
             return
-        kinds, seen = frozenset({kind}), 0
-        query = Query(kinds=kinds, statuses=LIVING, queues=queues or frozenset(), limit=PAGE)
-        while seen < SEEN:
-            page = await self.store.find(query)
-            for stored in page.jobs:
-                yield stored.job
-            seen += len(page.jobs)
-            if not page.cursor:
-                return
-            query = evolve(query, cursor=page.cursor)
+        for status in LIVING:
+            query = Query(
+                kinds=wanted,
+                statuses=frozenset({status}),
+                queues=queues or frozenset(),
+                limit=PAGE,
+            )
+            while seen < SEEN:
+                page = await self.store.find(query)
+                for stored in page.jobs:
+                    yield stored.job
+                seen += len(page.jobs)
+                if not page.cursor:
+                    break
+                query = evolve(query, cursor=page.cursor)
 
 
 def changed(saga: Saga[...], job: Job) -> str:
@@ -270,7 +290,7 @@ def _stray(saga: Saga[...], shape: Shape, counted: _Count) -> Stray:
         version=shape.version,
         now=saga.options.version,
         choice=saga.options.changed,
-        differences=differences(shape, saga.shape),
+        differences=counted.differences,
         lacks=counted.lacks,
         jobs=counted.jobs,
         held=counted.held,

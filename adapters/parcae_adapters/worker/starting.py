@@ -27,8 +27,8 @@ async def compare(
         Unavailable: the store cannot answer.
     """
     found = await engine.look(jobs, queues=queues)
-    for kind in found.unseen:
-        log.warning("kind %s: only the newest %d living jobs were looked at", kind, SEEN)
+    if not found.complete:
+        log.warning("worker %s looked at %d living jobs only; there are more", worker, SEEN)
     for stray in found.strays:
         log.warning("%s", stray)
     if found.errors:

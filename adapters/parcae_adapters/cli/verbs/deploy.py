@@ -63,8 +63,8 @@ def _write(session: Session, found: Deploy) -> None:
         return
     for one in found.strays:
         click.echo(f"{'error' if one.error else 'note'}: {clean(str(one))}.")
-    for kind in found.unseen:
-        note(f"Of kind {kind} only the newest jobs were looked at; a worker looks at each again.")
+    if not found.complete:
+        note("There are more, which were not looked at; a worker looks at each before it runs it.")
     verdict = count(len(found.strays), "finding") if found.strays else "all of today's phases"
     click.echo(f"{count(found.looked_at, 'living job')}: {verdict}")
 
@@ -73,7 +73,7 @@ def _document(found: Deploy) -> dict[str, Any]:
     return {
         "ok": not found.errors,
         "looked_at": found.looked_at,
-        "unseen": list(found.unseen),
+        "complete": found.complete,
         "findings": [_finding(one) for one in found.strays],
     }
 
