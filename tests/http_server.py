@@ -11,6 +11,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from parcae import Engine, Jobs
 from parcae_adapters.http.access import Access, new_token
 from parcae_adapters.http.app import make_app
+from parcae_adapters.http.listening import Address, listening
 from parcae_adapters.http.route import Scope
 
 TOKENS = {scope: new_token() for scope in Scope}
@@ -44,15 +45,8 @@ class Client:
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
     """Serve ``app`` on a free port of the loopback; its address."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
+    async with listening(app, Address(host="127.0.0.1", port=0), drain=2) as url:
+        yield url
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import sys
 __all__ = ["main"]
 
 EXTRAS = {
+    "aiohttp": "http",
     "click": "cli",
     "cronsim": "cron",
     "opentelemetry": "otel",

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
+from attrs import evolve as replace
 
 from parcae.definitions import Jobs
 from parcae.engine import Engine
@@ -50,6 +51,7 @@ def make_app(
     access: Access,
     jobs: Jobs | None = None,
     hosts: Hosts | None = None,
+    open_metrics: bool = False,
     more: Iterable[Route] = (),
 ) -> web.Application:
     """The HTTP interface on an engine.
@@ -59,6 +61,7 @@ def make_app(
         access: who may ask what.
         jobs: the definitions that submissions are checked against, if any.
         hosts: the names that the server answers to; ``None``: to any.
+        open_metrics: ``/metrics`` needs no token.
         more: further routes.
     """
     app = web.Application(client_max_size=MOST_BYTES)
@@ -74,6 +77,8 @@ def make_app(
         setup = getattr(module, "setup", None)
         if setup is not None:
             setup(app)
+    if open_metrics:
+        table = [replace(one, scope=None) if one.path == "/metrics" else one for one in table]
     app[TABLE] = Table(table)
     app.router.add_route("*", "/{tail:.*}", entry)
     return app
