@@ -13,8 +13,23 @@ import time
 from pathlib import Path
 
 from parcae import Context, Jobs, Lost, OnLost, Retry, Timing, seconds
+from parcae.values import Instant
+from parcae_adapters.clock import SystemClock
 from parcae_adapters.sqlite import SqliteStore
 from parcae_adapters.worker import run_worker
+
+
+class OffsetClock(SystemClock):
+    """The clock of this machine, and as many seconds more as a file says: it can be set at will."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now(self) -> Instant:
+        """The present instant."""
+        # Whoever sets it may be in the middle of that.
+        return super().now() + seconds(float(self._file.read_text() or 0))
+
 
 jobs = Jobs()
 SHORT = Timing(lease=seconds(1), renewal=seconds(0.3), attempt=seconds(60))
@@ -99,9 +114,10 @@ def deaf(ctx: Context, folder: str) -> int:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    database, name, reconcile_every, drain = sys.argv[1:]
+    database, name, reconcile_every, drain, *offset = sys.argv[1:]
+    clock = OffsetClock(Path(offset[0])) if offset else None
     run_worker(
-        lambda: SqliteStore(database),
+        lambda: SqliteStore(database, clock=clock),
         jobs,
         name=name,
         concurrency=40,

@@ -21,10 +21,12 @@ from typing import Any
 
 import incident_handlers as handlers
 import pytest
+from incident_handlers import OffsetClock
 
 from parcae import Cause, Engine, Job, JobId, Status, fsck, seconds
 from parcae import events as e
 from parcae.freshness import Assessment, Freshness, Policy, assess
+from parcae.ports import Clock
 from parcae.why import Explanation
 from parcae_adapters.sqlite import SqliteStore
 
@@ -56,20 +58,33 @@ class Scene:
         self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
     @asynccontextmanager
-    async def engine(self) -> AsyncIterator[Engine]:
+    async def engine(self, clock: Clock | None = None) -> AsyncIterator[Engine]:
         """Left behind is a store in which nothing contradicts its history (S5)."""
-        async with Engine(SqliteStore(self.database)) as engine:
+        async with Engine(SqliteStore(self.database, clock=clock)) as engine:
             yield engine
             assert (await fsck(engine.store)).clean
 
     async def worker(
-        self, name: str, *, reconcile_every: float = NEVER, drain: float = 90.0
+        self,
+        name: str,
+        *,
+        reconcile_every: float = NEVER,
+        drain: float = 90.0,
+        clock: Path | None = None,
     ) -> subprocess.Popen[str]:
         """A worker that is ready; by default it settles nothing, so that a test can look first."""
         log = (self.folder / f"{name}.log").open("w+")
         self._stack.callback(log.close)
         popen = self._start(
-            [handlers.__file__, self.database, name, reconcile_every, drain], stderr=log
+            [
+                handlers.__file__,
+                self.database,
+                name,
+                reconcile_every,
+                drain,
+                *filter(None, [clock]),
+            ],
+            stderr=log,
         )
         said = Path(log.name).read_text
 
@@ -487,7 +502,14 @@ def test_s4_s9_s29_given_a_handler_that_ignores_a_cancel_then_it_is_fenced_off_a
             assert isinstance(end, e.Cancelled)
             assert (end.interrupted, end.fence is not None) == ("run", True)
 
+            await until(lambda: abandons(engine, 1))
+            (there,) = (await scene.typed("workers"))["workers"]
+            assert (there["state"], there["abandoned"], there["jobs"]) == ("idle", 1, 0)
+            checked = await scene.typed("doctor")
+            assert [one["rule"] for one in checked["findings"]] == ["abandoned"]
+
             scene.go()  # The handler that nobody could stop is done at last.
+            await until(lambda: abandons(engine, 0))
 
             async def late() -> bool:
                 return bool((await engine.show(job_id)).late)
@@ -506,6 +528,72 @@ def test_s4_s9_s29_given_a_handler_that_ignores_a_cancel_then_it_is_fenced_off_a
             assert (
                 await (await engine.submit(handlers.order(str(scene.folder)))).wait(SOON)
             ).completed
+            assert worker.poll() is None
+
+    play(scenario())
+
+
+async def abandons(engine: Engine, number: int) -> bool:
+    """Whether so many handlers go on although their lease is gone, by what their worker says."""
+    return [one.abandoned for one in await engine.store.workers()] == [number]
+
+
+def test_s3_s21_given_a_clock_set_back_an_hour_then_nothing_runs_twice_and_all_is_said(
+    scene: Scene,
+) -> None:
+    """S1, S3, S4, S11, S21, S29: somebody may have to wait, and what is shown says so.
+
+    The worker begins an hour ahead of this machine; then its clock is set right.
+    """
+
+    async def scenario() -> None:
+        ahead = scene.folder / "ahead"
+        ahead.write_text("3600")
+        async with scene.engine(OffsetClock(ahead)) as engine:
+            worker = await scene.worker("ann", reconcile_every=0.1, clock=ahead)
+            job_id = (await engine.submit(handlers.order(str(scene.folder)))).job_id
+            await scene.until_ran(job_id, "charge 1")
+            before = await engine.show(job_id)
+            assert before.lease is not None
+
+            ahead.write_text("0")
+            told = await engine.why(job_id)
+            assert (told.status, told.freshness.word) == (Status.RUNNING, Freshness.UNKNOWN)
+            assert "in the future: a clock is off" in told.freshness.because
+            shown = await scene.typed("show", job_id)
+            assert (shown["status"], shown["freshness"]) == ("running", "unknown")
+            checked = await scene.typed("doctor")
+            said = [one["message"] for one in checked["findings"] if one["rule"] == "clock"]
+            assert len(said) == 2
+            assert all("in the future" in one and "set back" in one for one in said)
+            assert not checked["healthy"]
+
+            # Somebody else comes, and settles whatever is overdue: nothing is.
+            await scene.worker("bob", reconcile_every=0.1, clock=ahead)
+            later = (await engine.submit(handlers.order(str(scene.folder)))).job_id
+            await scene.until_ran(later, "charge 1")
+            assert not await engine.reconcile()
+            after = await engine.show(job_id)
+            assert (after.state, after.token) == (before.state, before.token)
+            there = {one["worker"]: one for one in (await scene.typed("workers"))["workers"]}
+            assert there["bob"]["state"] in ("idle", "busy")
+
+            # Whoever had it reports by the clock as it is now, and that counts.
+            scene.go()
+            for name in (job_id, later):
+                outcome = await engine.wait(name, SOON)
+                assert (outcome.completed, outcome.reconciled, outcome.result) == (True, False, 1)
+                assert scene.ran(name) == ["reserve 1", "charge 1"]
+                assert len(await ends(engine, name)) == 1
+                job, told = await looked(engine, name)
+                assert (job.attempts, job.losses, job.late) == (0, 0, ())
+                assert told.freshness.word is Freshness.SETTLED
+                assert not told.doubts
+            # All that is left of it stands in the log, and is still told.
+            checked = await scene.typed("doctor")
+            said = [one["message"] for one in checked["findings"] if one["rule"] == "clock"]
+            assert len(said) == 1, said
+            assert said[0].startswith("the newest event lies ")
             assert worker.poll() is None
 
     play(scenario())

@@ -16,7 +16,10 @@ from parcae.measures import LineStatistics
 from parcae.ports import Query
 from parcae.projection import Fact, Span
 from parcae.queue_engine import QueueEngine
+from parcae.roster import STATES as STATES_OF_WORKERS
+from parcae.roster import roster
 from parcae.values import TERMINAL, Position, Status
+from parcae.workers import Attendance
 from parcae_adapters.facts import Facts, Take
 
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400)
@@ -95,6 +98,10 @@ class Metrics:
         self._trust = gauge(
             "jobs_freshness", "Unended jobs by how far their status can be trusted.", "freshness"
         )
+        self._workers = gauge("workers", "Workers by how they are.", "state")
+        self._abandoned = gauge(
+            "handlers_abandoned", "Handlers that go on although their lease is gone."
+        )
         self._position = gauge("log_position", "Up to where the log was counted.")
 
     async def update(self, *takers: Take) -> int:
@@ -129,6 +136,12 @@ class Metrics:
             gauge.clear()
         for one in found.queues:
             self._look_at(one.queue.name, one.whole, paused=one.queue.paused)
+        crew = await roster(self._engine.store)
+        states = Tally(one.state for one in crew)
+        for state in STATES_OF_WORKERS:
+            self._workers.labels(state=state).set(states[state])
+        there = [one.presence for one in crew if one.state != Attendance.SILENT and one.presence]
+        self._abandoned.set(sum(one.abandoned for one in there))
         words = await self._freshness()
         for word in Freshness:
             self._trust.labels(freshness=str(word)).set(words.get(word, 0))

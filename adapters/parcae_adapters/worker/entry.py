@@ -81,6 +81,7 @@ class Entry:
         self._state = state
         self._every = every
         self._said: State | None = None
+        self._heard_at = presence.heard_at
         self._again_at = self._tidy_at = 0.0
 
     async def tick(self, now: float) -> None:
@@ -90,7 +91,9 @@ class Entry:
             now: seconds, by a clock that nobody sets.
         """
         state = self._state()
-        if state != self._said or now >= self._again_at:
+        # What was said by a clock that went back since looks as if it were said in the future.
+        back = self._registrar.clock.now() < self._heard_at
+        if state != self._said or back or now >= self._again_at:
             self._tell(state)
             self._said, self._again_at = state, now + self._every.total_seconds()
             await self._try(self._enlist(state))
@@ -106,7 +109,7 @@ class Entry:
 
     async def _enlist(self, state: State) -> None:
         draining, abandoned = state
-        now = self._registrar.clock.now()
+        now = self._heard_at = self._registrar.clock.now()
         said = replace(
             self._presence,
             heard_at=now,

@@ -10,7 +10,8 @@ from rich.text import Text
 from parcae import Reason, Rejected
 from parcae.assess import tell
 from parcae.events import Event
-from parcae.freshness import Assessment, Policy, assess
+from parcae.explain_engine import ExplainEngine
+from parcae.freshness import Assessment
 from parcae.ports import Recorded
 from parcae.state import Stored
 from parcae.survey import Standing
@@ -48,25 +49,29 @@ async def command(session: Session, job: str) -> None:
         job_id = await job_named(engine, job)
         standing = await engine.place(job_id)
         history = await engine.history(job_id)
+        explain = ExplainEngine(engine.store)
+        (found,) = await explain.freshness([standing.stored], standing.now)
     stored, now = standing.stored, standing.now
     if not history:
         raise Rejected(Reason.NOT_FOUND, f"job {job_id} was deleted this moment")
     says = sentence(stored, history, now)
     match session.form:
         case Form.JSON:
-            record = {**full(stored, history, says, now), **trust(_trust(standing))}
+            record = {**full(stored, history, says, now), **trust(found)}
             write_json({**record, **ties(stored.job, history), "place": place(standing)})
         case Form.JSONL:
             for one in history:
                 write_json(happened(one), line=True)
         case Form.TABLE:
-            _tell(standing, history, says)
+            _tell(standing, found, history, says)
 
 
-def _tell(standing: Standing, history: Sequence[Recorded[Event]], says: str) -> None:
+def _tell(
+    standing: Standing, found: Assessment, history: Sequence[Recorded[Event]], says: str
+) -> None:
     job = standing.stored.job
     out = console()
-    word = _trust(standing).word
+    word = found.word
     head = Text.assemble("Job ", (job.id, "bold"), ": ", status_text(job.status))
     out.print(head.append(", ").append(str(word), style=FRESHNESS[word]))
     out.print(Text(clean(says)), soft_wrap=not out.is_terminal)
@@ -89,11 +94,6 @@ def _draw(standing: Standing, history: Sequence[Recorded[Event]]) -> None:
         click.echo()
     for line in lines:
         out.print(line, soft_wrap=True)
-
-
-def _trust(standing: Standing) -> Assessment:
-    stored, policy = standing.stored, Policy(queue=standing.queue)
-    return assess(stored.job, stored.liveness, standing.now, policy)
 
 
 def _facts(standing: Standing) -> tuple[tuple[str, str], ...]:
