@@ -138,5 +138,6 @@ def test_what_the_module_prints_is_read() -> None:
 
 
 def test_every_result_that_is_remembered_has_its_word_in_the_module() -> None:
-    assert set(SAID) == set(ReportKind)
+    # What a host's own queue gives up, the module does not speak of.
+    assert set(SAID) == set(ReportKind) - {ReportKind.ABANDONED}
     assert set(SAID.values()) <= set(EVERY)
