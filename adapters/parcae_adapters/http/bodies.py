@@ -224,6 +224,17 @@ def _text(value: Any, kind: Any) -> Any:
     return _string(value, kind) if kind is str else _choice(value, kind)
 
 
+def _whole(value: Any, _: Any) -> int:
+    # To JSON Schema 3.0 is a whole number, and some languages write whole numbers so.
+    if type(value) is float and value.is_integer():
+        return int(value)
+    found: int = _exact(value, int)
+    return found
+
+
+_exact = _exactly(int, "a whole number")
+
+
 def _number(value: Any, _: Any) -> float:
     if type(value) not in (int, float):
         raise TypeError(f"expected a number, got {_shown(value)}")
@@ -304,7 +315,7 @@ def _dict_hook(value: Any, _: Any) -> Any:
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
     converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(int, _exactly(int, "a whole number"))
+    converter.register_structure_hook(int, _whole)
     converter.register_structure_hook(bool, _exactly(bool, "true or false"))
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(datetime, _instant)

@@ -98,7 +98,7 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
     if route.body is not None:
         found["requestBody"] = {
             "required": route.body_required,
-            "content": {"application/json": {"schema": schemas.of(route.body)}},
+            "content": {"application/json": {"schema": schemas.body(route.body)}},
         }
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from parcae_adapters.http.problems import INVALID_QUERY, Fault, Problem
+from parcae_adapters.http.problems import BAD_INPUT, Fault, Problem
 from parcae_adapters.http.route import Param
 
 PAGE_TOKEN = Param(
@@ -42,7 +42,7 @@ def cursor(given: str) -> str:
     if not text.isprintable() or token(text) != given:
         says = "expected a next_page_token that this server gave"
         fault = Fault(field="page_token", expected=says)
-        raise Problem(INVALID_QUERY, f"page_token: {says}", faults=(fault,))
+        raise Problem(BAD_INPUT, f"page_token: {says}", faults=(fault,))
     return text
 
 

@@ -43,6 +43,7 @@ class JobReply:
 
     id: str
     kind: str
+    definition: str
     status: Status
     cause: Cause | None
     reconciled: bool
@@ -125,7 +126,6 @@ class JobDetailReply(JobReply):
 
     evidence: EvidenceReply
     version: int
-    definition: str
     run_at: datetime | None
     deadline: datetime | None
     trigger: Cause | None

@@ -31,9 +31,18 @@ class Schemas:
     def __init__(self) -> None:
         self.named: dict[str, Schema] = {}
         self._classes: dict[str, type] = {}
+        self._closed = False
+
+    def body(self, kind: type) -> Schema:
+        """The schema of a body's class: a field that it does not name is refused."""
+        self._closed = True
+        try:
+            return self.of(kind)
+        finally:
+            self._closed = False
 
     def of(self, kind: Any) -> Schema:
-        """The schema of a type.
+        """The schema of a type. Fields may be added to answers: unknown ones are to be ignored.
 
         Raises:
             TypeError: it is one that this does not know.
@@ -90,8 +99,9 @@ class Schemas:
         found: Schema = {
             "type": "object",
             "properties": properties,
-            "additionalProperties": False,
         }
+        if self._closed:
+            found["additionalProperties"] = False
         if kind.__doc__ and not kind.__doc__.startswith("Method generated"):
             found["description"] = kind.__doc__.split("\n\n")[0].replace("``", "`")
         return {**found, "required": required} if required else found

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from attrs import NOTHING, frozen
 from attrs import evolve as replace
-from attrs import frozen
 
 from parcae.errors import Reason
 from parcae.graphs import After, Graph
@@ -48,7 +48,7 @@ class GroupMember:
 class SubmitGroup:
     """Jobs that are admitted together, or not at all."""
 
-    jobs: tuple[GroupMember, ...] = many(least=1, most=MOST_JOBS)
+    jobs: tuple[GroupMember, ...] = many(NOTHING, least=1, most=MOST_JOBS)
     callback: SubmitJob | None = described(
         None, description="Runs once all have ended, however they did."
     )
@@ -166,6 +166,7 @@ ROUTES = (
         summary="List groups, the oldest first",
         reply=GroupsReply,
         query=(limit(), PAGE_TOKEN),
+        problems=(BAD_INPUT,),
         tag="groups",
     ),
     Route(

@@ -234,6 +234,7 @@ ROUTES = (
             limit(),
             PAGE_TOKEN,
         ),
+        problems=(BAD_INPUT,),
     ),
     Route(
         method="GET",
@@ -261,7 +262,7 @@ ROUTES = (
         summary="Tell what has happened to a job",
         reply=HistoryReply,
         query=(DIAGNOSTICS, limit(default=1_000), PAGE_TOKEN),
-        problems=(NOT_FOUND,),
+        problems=(NOT_FOUND, BAD_INPUT),
     ),
     Route(
         method="GET",
