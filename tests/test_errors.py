@@ -191,8 +191,9 @@ def test_a_rejection_says_what_would_be_lawful() -> None:
     refusal = given(admit("a")).when(delete()).last.refusal
     assert isinstance(refusal, Rejected)
     assert (refusal.status, refusal.command) == ("scheduled", "Delete")
-    assert refusal.lawful == ("Annotate", "Cancel", "Claim", "Reconcile")
-    assert "which takes Annotate, Cancel, Claim, Reconcile" in str(refusal)
+    lawful = ("Abandon", "Annotate", "Cancel", "Claim", "Quarantine", "Reconcile")
+    assert refusal.lawful == lawful
+    assert f"which takes {', '.join(lawful)}" in str(refusal)
     nobody = given().when(reconcile()).last.refusal
     assert isinstance(nobody, Rejected)
     assert (nobody.status, nobody.lawful) == (None, ("Submit",))

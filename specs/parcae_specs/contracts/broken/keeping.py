@@ -151,6 +151,17 @@ class LastInFirstOut(Breakable):
         return replace(view, jobs=dict(every[: selection.limit]))
 
 
+class CutsShort(Breakable):
+    """Counts those that a claimer is left without among its limit: nobody behind them is found."""
+
+    def _view(self, selection: Selection) -> View:
+        if not isinstance(selection, Claimable):
+            return super()._view(selection)
+        view = super()._view(replace(selection, without=frozenset()))
+        left = {one: job for one, job in view.jobs.items() if one not in selection.without}
+        return replace(view, jobs=left)
+
+
 class DueByName(Breakable):
     """Settles what is overdue in the order of the names: under load the oldest waits for ever."""
 

@@ -149,6 +149,11 @@ JOBS: Faults = (
         "S7: Claimable",
     ),
     (
+        keeping.CutsShort,
+        "s7_a_claim_finds_those_behind_the_jobs_that_it_is_left_without",
+        "S7: without",
+    ),
+    (
         keeping.DueByName,
         "l3_what_falls_due_is_found_the_longest_overdue_first",
         "not the longest overdue first",
