@@ -10,9 +10,10 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from parcae.errors import Conflict, Corrupt, LeaseLost, ParcaeError, Reason, Rejected, Unavailable
 from parcae_adapters.http.outbound import client_session, read
@@ -176,10 +177,10 @@ class Wire:
         timeout = aiohttp.ClientTimeout(total=TOTAL + wait, sock_connect=TOTAL / 2)
         async with self._session.request(
             method,
-            self.url + path,
+            # Encoded by us: what is quoted in a name must not be taken for a part of the path.
+            URL(f"{self.url}{path}?{urlencode(query)}" if query else self.url + path, encoded=True),
             # Only what can be read piece by piece lets others have their turn meanwhile.
             data=None if data is None else io.BytesIO(data),
-            params=query,
             headers=headers,
             timeout=timeout,
             allow_redirects=False,
