@@ -68,7 +68,8 @@ class Stray:
             else ""
         )
         head = f"kind {self.kind}: {living} ({listed(self.examples)})"
-        differ = f" differ from version {self.now}: {found}{same}" if found else ""
+        differ = "differs" if self.jobs == 1 else "differ"
+        differ = f" {differ} from version {self.now}: {found}{same}" if found else ""
         return f"{head}{differ}. {self.fix}"
 
     @property
