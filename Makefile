@@ -63,6 +63,7 @@ mutation: dev ## Change the kernel in small ways, and see that the tests find ou
 bench: dev ## Measure
 	$(BIN)/python -m parcae_specs.bench $(ARGS)
 	$(BIN)/python -m parcae_specs.bench.claims --write docs/benchmarks.md
+	$(BIN)/python -m parcae_specs.bench.streams --write docs/benchmarks.md
 
 lock: dev ## Write the lock anew; ARGS=--upgrade moves every version
 	$(LOCK) --all-extras --group dev --output-file requirements/dev.txt

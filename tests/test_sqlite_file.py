@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from parcae.ports import Query
-from parcae.values import Status
+from parcae import commands as c
+from parcae.ports import Extent, Query
+from parcae.values import Position, Status
 from parcae_adapters.sqlite import SqliteStore, Unusable, connect, filesystem
 from parcae_adapters.sqlite.schema import NAMES
 from parcae_specs.drive import Driver
@@ -177,3 +179,32 @@ def test_a_file_on_a_network_file_system_is_refused(
     with pytest.raises(Unusable, match=r"network file system \(nfs4\).*local disk"):
         SqliteStore(path)
     assert not path.exists()
+
+
+def test_s16_given_a_file_from_before_it_was_kept_when_jobs_were_deleted_then_a_gap_is_assumed(
+    tmp_path: Path,
+) -> None:
+    """S16: nobody knows any more what went when, so what came before the last deletion counts."""
+
+    async def before() -> int:
+        driver = Driver(SqliteStore(tmp_path / "jobs.db"))
+        await driver.tell(await driver.finished(), c.Delete())
+        gone = (await driver.store.extent()).head
+        await driver.submit()
+        await driver.store.close()
+        return gone
+
+    gone = asyncio.run(before())
+    with contextlib.closing(sqlite3.connect(tmp_path / "jobs.db")) as connection:
+        # As a version without it would have left the file.
+        connection.execute("DROP TRIGGER parcae_went")
+        connection.execute("DROP TABLE parcae_gone")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0007_gone_events'")
+        connection.commit()
+
+    async def after() -> None:
+        store = SqliteStore(tmp_path / "jobs.db")
+        assert await store.extent() == Extent(whole=Position(gone - 1), head=Position(gone + 2))
+        await store.close()
+
+    asyncio.run(after())

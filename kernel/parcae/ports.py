@@ -348,7 +348,8 @@ class Store(EventBus, Protocol):
         but the last go. ``blobs`` are kept with it, those ``dropped`` go.
     22. ``extent`` says of one instant where the log ends, and up to where events of it may have
         been deleted: past ``Extent.whole`` none is missing, so that whoever goes on from there or
-        later misses nothing. Neither goes back.
+        later misses nothing. Events of deliveries do not count: nobody is told of them. Neither
+        goes back.
     """
 
     @property

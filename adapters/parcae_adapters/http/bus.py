@@ -184,7 +184,7 @@ class HttpBus:
 def _told(url: str, fault: BaseException) -> BaseException:
     if isinstance(fault, ParcaeError) and not isinstance(fault, Unavailable):
         return fault
-    return Unavailable(f"{url}: {fault or type(fault).__name__}")
+    return Unavailable(f"{url}: {str(fault) or type(fault).__name__}")
 
 
 def _ended(block: Block) -> Collection[JobId]:

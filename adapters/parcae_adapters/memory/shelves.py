@@ -53,6 +53,7 @@ class Shelves:
         self._blobs: dict[JobId, dict[str, bytes]] = {}
         # The event at position p stands at index p - 1; ``None`` once it was deleted.
         self._log: list[Recorded[AnyEvent] | None] = []
+        self._whole = Position(0)
         self._ids: list[JobId] = []
         self._reminders: list[tuple[Instant, JobId]] = []
         self._ends: defaultdict[Status, list[tuple[Instant, JobId]]] = defaultdict(list)
@@ -90,9 +91,8 @@ class Shelves:
         return (one for one in islice(self._log, max(after, 0), None) if one is not None)
 
     def extent(self) -> Extent:
-        """Where the log ends, and where the last gap in it is."""
-        kept = (index for index in range(len(self._log), 0, -1) if self._log[index - 1] is None)
-        return Extent(whole=Position(next(kept, 0)), head=self.position)
+        """Where the log ends, and up to where events may be missing."""
+        return Extent(whole=self._whole, head=self.position)
 
     def claimable(self, wanted: Claimable, now: Instant) -> Iterator[JobId]:
         """What this very request holds already, then what is offered to it."""
@@ -243,6 +243,7 @@ class Shelves:
                 kept.append(one)
             else:
                 self._log[one.position - 1] = None
+                self._whole = max(self._whole, one.position)
         self.histories[job_id] = kept
 
     def _forget_record(self, stream: StreamId) -> None:
@@ -250,6 +251,9 @@ class Shelves:
         *gone, last = self._records[stream]
         for one in gone:
             self._log[one.position - 1] = None
+            if not stream.startswith("delivery/"):
+                # Nobody is told of what becomes of deliveries, so nobody misses it.
+                self._whole = max(self._whole, one.position)
         self._records[stream] = [last]
 
     def orphans(self) -> Iterator[JobId]:

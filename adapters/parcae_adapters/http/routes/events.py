@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -36,6 +37,9 @@ CHUNK = 32 * 1024
 
 BUFFER = 64 * 1024
 """Bytes that may wait in a connection before its reader is waited for."""
+
+GLANCE = 0.02
+"""Seconds between two looks whether a reader that is cut off has taken what it was sent."""
 
 LONGEST_POSITION = 18
 """Digits: no log is longer."""
@@ -117,6 +121,10 @@ class _Stream:
     async def run(self, reader: Reader) -> None:
         if self._transport is not None:
             self._transport.set_write_buffer_limits(high=BUFFER)
+            # What waits in the system's own buffer is memory too: by itself it grows to megabytes.
+            plain = self._transport.get_extra_info("socket")
+            if plain is not None:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._said = reader.position
         try:
             await self._write(RETRY)
@@ -148,15 +156,17 @@ class _Stream:
 
     async def _close(self, farewell: bytes) -> None:
         """Say why, to whoever still reads; nobody else keeps the connection."""
+        transport = self._transport
+        self._response.force_close()
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(self._pace.farewell):
                 await self._response.write(farewell)
                 await self._response.write_eof()
-        self._response.force_close()
-        if self._transport is not None:
-            # What was written is still sent, but not for ever.
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._pace.farewell, self._transport.abort)
+                # A transport tells nobody when it has sent everything.
+                while transport and transport.get_write_buffer_size():  # noqa: ASYNC110
+                    await asyncio.sleep(GLANCE)
+        if transport and transport.get_write_buffer_size():
+            transport.abort()
 
 
 async def _each(reader: Reader) -> AsyncIterator[Sequence[Told]]:
