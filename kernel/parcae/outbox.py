@@ -111,6 +111,7 @@ def _owed(now: Instant, to: Subscription, told: _Told) -> Revision:
         number=told.version,
         event=told.about.tag,
         body=blob(BODY, body),
+        life=to.life,
     )
     stream = d.delivery_id(now, to.name, told.stream, told.version)
     after = d.evolve(stream, None, event)
@@ -160,19 +161,22 @@ def start(view: View, command: d.Start) -> tuple[Sequence[Revision], Sequence[Di
     made: list[Revision] = []
     given: list[Dispatch] = []
     heads = _heads(view)
+    behind: list[tuple[d.Delivery, d.Delivery]] = []
     for one in view.deliveries.values():
         to = view.subscriptions.get(one.subscription)
-        if not one.open or to is None:
-            continue
         head = heads.get((one.subscription, one.subject), one)
-        if to.removed:
+        if to is None or not one.belongs(to):
             made += _revised(one, d.given_up(one, view.now))
-        elif to.active and head.id == one.id:
+        elif to.active and one.open and (head is one or one.held(view.now)):
             revised = _started(one, command, view.now)
             made += revised
             given += _given(view, to, revised[-1].after if revised else one, command)
-        elif to.active:
-            made += _put_off(one, d.due_at(head))
+        elif to.active and one.open:
+            behind.append((one, head))
+    # Only now is it known how long those in front take.
+    then = {revision.stream: revision.after for revision in made}
+    for one, head in behind:
+        made += _put_off(one, then.get(head.id, head))
     return tuple(made), tuple(given)
 
 
@@ -191,8 +195,7 @@ def _heads(view: View) -> dict[tuple[str, StreamId], d.Delivery]:
 
 def _started(one: d.Delivery, command: d.Start, now: Instant) -> tuple[Revision, ...]:
     due = d.due_at(one)
-    held = isinstance(one.state, d.Sending) and now < one.state.until
-    if held or due is None or due > now:
+    if one.held(now) or due is None or due > now:
         return ()
     return _revised(one, d.decide(one, command, now))
 
@@ -202,7 +205,7 @@ def _given(view: View, to: Subscription, one: object, command: d.Start) -> Itera
         return
     state = one.state
     mine = (state.worker, state.request) == (command.worker, command.request)
-    if not mine or view.now >= state.until:
+    if not mine or not one.held(view.now):
         return
     yield Dispatch(
         delivery=one.id,
@@ -215,11 +218,15 @@ def _given(view: View, to: Subscription, one: object, command: d.Start) -> Itera
     )
 
 
-def _put_off(one: d.Delivery, until: Instant | None) -> tuple[Revision, ...]:
-    """It waits for the one before it: looked at again when that is due, or over."""
-    if until is None:
-        return ()
-    return (Revision(stream=one.id, before=one.version, events=(), after=one, remind=until),)
+def _put_off(one: d.Delivery, front: object) -> tuple[Revision, ...]:
+    """It waits for the one in front: looked at again when that is due; at once if it is over."""
+    until = d.due_at(front) if isinstance(front, d.Delivery) else None
+    return () if until is None else _reminded(one, until)
+
+
+def _reminded(one: d.Delivery, at: Instant | None) -> tuple[Revision, ...]:
+    """It is looked at again then; nothing has happened to it."""
+    return (Revision(stream=one.id, before=one.version, events=(), after=one, remind=at),)
 
 
 def report(
@@ -234,27 +241,30 @@ def report(
     """
     one = _known(view, delivery, command)
     events = d.decide(one, command, view.now)
+    if not events and command.token in one.heard:
+        return (), one
+    late = any(isinstance(event, d.LateAttemptRecorded) for event in events)
     made = list(_revised(one, events))
-    after = made[0].after if made else one
-    assert isinstance(after, d.Delivery)
-    if any(isinstance(event, d.LateAttemptRecorded) for event in events):
+    if late or not events:
         message = f"{delivery} is not held under token {command.token} any more"
         return tuple(made), LeaseLost(Reason.STALE_TOKEN, message)
-    if not events and command.token not in one.heard:
-        message = f"{delivery} is not held under token {command.token} any more"
-        return (), LeaseLost(Reason.STALE_TOKEN, message)
-    if events and isinstance(command, d.Report) and d.is_gone(command.attempt):
-        made += _disabled(view, one.subscription)
-    if events and not after.open:
+    after = _folded(one, events)
+    if not one.belongs(view.subscriptions.get(one.subscription)):
+        made = list(_revised(one, (*events, *d.given_up(after, view.now))))
+        after = _folded(after, d.given_up(after, view.now))
+    elif isinstance(command, d.Report) and d.is_gone(command.attempt):
+        made += configure(view, one.subscription, Disable(gone=True))
+    if not after.open:
         made += _next_in_order(view, after)
     return tuple(made), after
 
 
-def _disabled(view: View, name: str) -> Sequence[Revision]:
-    to = view.subscriptions.get(name)
-    if to is None or to.removed:
-        return ()
-    return configure(view, name, Disable(gone=True))
+def _folded(one: d.Delivery, events: Iterable[d.DeliveryEvent]) -> d.Delivery:
+    for event in events:
+        after = d.evolve(one.id, one, event)
+        assert after is not None
+        one = after
+    return one
 
 
 def _next_in_order(view: View, ended: d.Delivery) -> Iterator[Revision]:
@@ -262,7 +272,7 @@ def _next_in_order(view: View, ended: d.Delivery) -> Iterator[Revision]:
     for one in view.deliveries.values():
         behind = (one.subscription, one.subject) == (ended.subscription, ended.subject)
         if behind and one.id != ended.id and one.open:
-            yield from _put_off(one, d.due_at(one))
+            yield from _reminded(one, d.due_at(one))
 
 
 # What operators do
@@ -338,11 +348,19 @@ def replay(view: View, delivery: StreamId, by: str = "") -> Sequence[Revision]:
     """
     command = d.Replay(by=by)
     one = _known(view, delivery, command)
-    to = view.subscriptions.get(one.subscription)
-    if to is None or to.removed:
+    if not one.belongs(view.subscriptions.get(one.subscription)):
         message = f"{delivery} cannot be sent: subscription {one.subscription!r} is removed"
         raise Rejected(Reason.UNLAWFUL, message, command="Replay")
     return _revised(one, d.decide(one, command, view.now))
+
+
+def give_up(view: View) -> Sequence[Revision]:
+    """Rule: those of the view that nobody waits for any more are given up."""
+    made: list[Revision] = []
+    for one in view.deliveries.values():
+        if not one.belongs(view.subscriptions.get(one.subscription)):
+            made += _revised(one, d.given_up(one, view.now))
+    return tuple(made)
 
 
 def sweep(view: View, *, delivered: timedelta, dead: timedelta) -> Sequence[Revision]:

@@ -14,6 +14,7 @@ from parcae.change import AggregateEvent, Revision, View
 from parcae.deliveries import (
     LEASE,
     Attempt,
+    DeleteDelivery,
     Delivery,
     Release,
     Report,
@@ -137,7 +138,9 @@ class OutboxEngine:
         Raises:
             Rejected: there is no such subscription.
         """
-        return await self._configure(name, Unsubscribe(by=by))
+        removed = await self._configure(name, Unsubscribe(by=by))
+        await self._give_up(name)
+        return removed
 
     async def subscriptions(self) -> Mapping[str, Subscription]:
         """All that are not removed, by name."""
@@ -283,6 +286,8 @@ class OutboxEngine:
 
     async def sweep(self, delivered: timedelta, dead: timedelta, limit: int = BATCH) -> int:
         """Delete up to ``limit`` that were delivered, or given up, so long ago; how many were."""
+        # Bounded: what is longer than that is no age.
+        DeleteDelivery(retention=delivered), DeleteDelivery(retention=dead)
         now = self.store.clock.now()
         selection = Spent(delivered_before=now - delivered, dead_before=now - dead, limit=limit)
 
@@ -291,6 +296,20 @@ class OutboxEngine:
             return made, len(made)
 
         return await self._run(selection, rule)
+
+    async def _give_up(self, name: str) -> None:
+        """What is owed to a removed one, in several commits. What a crash leaves is given up
+        once it falls due."""
+        pending = frozenset({Standing.PENDING})
+        query = DeliveryQuery(subscriptions=frozenset({name}), states=pending, limit=BATCH)
+        while True:
+            page = await self.deliveries(query)
+            found = tuple(one.id for one in page.deliveries)
+            if found:
+                await self.store.transact(Named(deliveries=found), rules.give_up)
+            if not page.cursor:
+                return
+            query = replace(query, cursor=page.cursor)
 
     async def _report(self, delivery: StreamId, command: Report | Release) -> Delivery:
         answer = await self._run(

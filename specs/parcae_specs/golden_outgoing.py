@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from attrs import evolve
+
 from parcae import deliveries as v
 from parcae import subscriptions as n
 from parcae.change import AggregateEvent
@@ -35,6 +37,10 @@ DUE = v.DeliveryOwed(
     event="completed",
     body=Blob("body", 2, "ef" * 32),
 )
+
+
+AGAIN = evolve(DUE, life=1)
+"""Owed to a subscription that had been removed once, and was made again."""
 
 
 def _started(token: Token) -> v.DeliveryStarted:
@@ -73,6 +79,7 @@ OUTGOING: Sequence[AggregateEvent] = (
     v.DeliveryReplayed(at=AT, by="ops"),
     v.LateAttemptRecorded(at=AT, token=ONE, attempt=SILENT),
     v.DeliveryDeleted(at=AT),
+    AGAIN,
 )
 """Every event of theirs, with every field both there and left out."""
 
@@ -87,6 +94,11 @@ HISTORIES: Mapping[str, tuple[StreamId, Sequence[AggregateEvent]]] = {
         ),
     ),
     "a-removed-subscription": (HOOK, (CHANGED, n.SubscriptionRemoved(at=LATER))),
+    "a-subscription-made-again": (
+        HOOK,
+        (CHANGED, n.SubscriptionRemoved(at=LATER), SUBSCRIBED),
+    ),
+    "a-delivery-to-one-made-again": (OWED, (AGAIN,)),
     "an-open-seal": (SEAL, (Sealed(at=AT, by="ops"), Unsealed(at=LATER))),
     "a-closed-seal": (SEAL, (Sealed(at=AT, by="ops", reason="an audit"),)),
     "a-delivery": (OWED, (DUE,)),

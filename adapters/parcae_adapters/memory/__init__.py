@@ -265,8 +265,8 @@ class MemoryStore:
         with self._lock:
             self._require_open()
             streams = self._shelves.streams
-            instants = streams.outgoing.instants(sendable(streams.subscriptions, streams.seal))
-            return min((at for at in instants if after is None or at > after), default=None)
+            lines = sendable(streams.subscriptions, streams.seal)
+            return streams.outgoing.next(lines, after)
 
     async def audit(self) -> Sequence[str]:
         """What is wrong with the store itself; empty: nothing."""

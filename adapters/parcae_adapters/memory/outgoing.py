@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from parcae.change import Revision
@@ -85,9 +85,15 @@ class Outgoing:
         """How many are in which state, by subscription."""
         return Counter((one.subscription, stage(one)) for one in self.rows.values())
 
-    def instants(self, lines: tuple[str, ...]) -> Iterator[Instant]:
-        """When something in ``lines`` is due."""
-        return (at for name in lines for at, _ in self._due.get(name, ()))
+    def next(self, lines: tuple[str, ...], after: Instant | None) -> Instant | None:
+        """When something in ``lines`` is due next, later than ``after``."""
+        firsts = (self._first(self._due.get(name, ()), after) for name in lines)
+        return min((at for at in firsts if at is not None), default=None)
+
+    @staticmethod
+    def _first(line: Sequence[tuple[Instant, StreamId]], after: Instant | None) -> Instant | None:
+        index = 0 if after is None else bisect_right(line, (after, LAST))
+        return line[index][0] if index < len(line) else None
 
     def _link(self, one: Delivery, remind: Instant | None) -> None:
         self.rows[one.id] = one

@@ -92,7 +92,8 @@ class _Loader:
         found = streams.outgoing.found(wanted, lines, self._now)
         heads = (streams.outgoing.head(one) for one in found if self._ordered(one))
         self._deliver(*found, *heads)
-        self._blobs = tuple(JobId(one.id) for one in found)
+        # Who is sent may be the head in place of the one that was found: both have their bodies.
+        self._blobs = tuple(map(JobId, self._deliveries))
 
     def _deliver(self, *deliveries: Delivery | None) -> None:
         self._deliveries.update((one.id, one) for one in deliveries if one is not None)

@@ -29,10 +29,11 @@ def deliverable(tables: Tables, wanted: Deliverable, now: Instant) -> Parts:
                 due += tables.connection.execute(sql.OUTGOING, (name, exact(now), room))
         names = [name for _, name in sorted(due)[: wanted.limit]]
     found = _loaded(tables, map(StreamId, names))
-    blobs = tables.blobs(JobId(one) for one in found)
-    heads = _behind(tables, found.values(), itself=True)
+    found = {**found, **_behind(tables, found.values(), itself=True)}
+    # Who is sent may be the head in place of the one that was found: both have their bodies.
+    blobs = tables.blobs(map(JobId, found))
     return {
-        "deliveries": {**found, **heads},
+        "deliveries": found,
         "blobs": {key: data for key, data in blobs.items() if key[1] == BODY},
     }
 

@@ -50,7 +50,7 @@ def _decide(found: Delivery, command: DeliveryCommand, now: Instant) -> Iterator
         case Release():
             yield from _release(found, command, now)
         case Replay():
-            if isinstance(found.state, Sending) and now < found.state.until:
+            if found.held(now):
                 raise _rejected(found, command, Reason.HELD, "it is being sent")
             yield from _lost(found, now)
             yield DeliveryReplayed(at=now, by=command.by)
@@ -135,8 +135,8 @@ def _deleted(found: Delivery, command: DeleteDelivery, now: Instant) -> Delivery
 
 
 def given_up(found: Delivery, now: Instant) -> tuple[DeliveryEvent, ...]:
-    """What becomes of an open one whose subscription is removed."""
-    if not found.open:
+    """What becomes of one whose subscription is removed; whoever is sending it may finish."""
+    if not found.open or found.held(now):
         return ()
     return (*_lost(found, now), DeliveryDied(at=now, cause=Died.UNSUBSCRIBED))
 

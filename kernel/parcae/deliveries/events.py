@@ -28,6 +28,7 @@ class DeliveryOwed:
         number: the version of the event in it.
         event: the name under which the event is stored.
         body: what is sent, by reference; its bytes lie beside the delivery.
+        life: that of the subscription, when it was owed.
     """
 
     at: Instant
@@ -36,6 +37,7 @@ class DeliveryOwed:
     number: Version
     event: str
     body: Blob
+    life: int = 0
 
 
 @frozen(kw_only=True)

@@ -65,6 +65,7 @@ def _owed(stream: StreamId, found: Delivery | None, event: DeliveryOwed) -> Deli
         event=event.event,
         body=event.body,
         owed_at=event.at,
+        life=event.life,
         state=Waiting(at=event.at),
     )
 

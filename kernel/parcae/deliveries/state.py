@@ -71,6 +71,8 @@ class Delivery:
         replays: how often it was replayed.
         heard: of these tokens a result is recorded.
         last: the last try whose result is known.
+        life: that of the subscription, when it was owed: what is owed to a subscription that was
+            removed is not owed to the next one of its name.
     """
 
     id: StreamId
@@ -88,11 +90,22 @@ class Delivery:
     replays: int = 0
     heard: tuple[Token, ...] = ()
     last: Attempt | None = None
+    life: int = 0
 
     @property
     def open(self) -> bool:
         """Whether it is still to be delivered."""
         return isinstance(self.state, Waiting | Sending)
+
+    def held(self, now: Instant) -> bool:
+        """Whether it is some sender's alone now."""
+        return isinstance(self.state, Sending) and now < self.state.until
+
+    def belongs(self, subscription: Subscription | None) -> bool:
+        """Whether that is the subscription it is owed to, and still there."""
+        if subscription is None or subscription.removed:
+            return False
+        return (subscription.name, subscription.life) == (self.subscription, self.life)
 
     @property
     def ended_at(self) -> Instant | None:
@@ -129,8 +142,11 @@ def standing(delivery: Delivery, subscription: Subscription | None, seal: Seal) 
         case Waiting():
             if seal.closed:
                 return Standing.WITHHELD
-            disabled = subscription is not None and subscription.disabled_at is not None
-            return Standing.DISABLED if disabled else Standing.PENDING
+            # What is left of a removed one is given up; until then nobody sends it, either.
+            sent = subscription is not None and subscription.active
+            return (
+                Standing.PENDING if sent and delivery.belongs(subscription) else Standing.DISABLED
+            )
 
 
 def due_at(delivery: Delivery) -> Instant | None:

@@ -69,6 +69,7 @@ def _set(name: str, found: Subscription | None, event: SubscriptionSet) -> Subsc
         secrets=found.secrets if found is not None and goes_on else secrets,
         disabled_at=found.disabled_at if found is not None and goes_on else None,
         gone=found.gone if found is not None and goes_on else False,
+        life=0 if found is None else found.life + int(found.removed),
     )
 
 

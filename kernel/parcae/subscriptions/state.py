@@ -25,6 +25,7 @@ class Subscription:
         disabled_at: since when nothing is sent; ``None``: it is.
         gone: it is disabled since the receiver said that it is not there any more.
         removed: it is no more.
+        life: how often it had been removed, and made again.
     """
 
     name: str = field(validator=valid_name)
@@ -36,6 +37,7 @@ class Subscription:
     disabled_at: Instant | None = None
     gone: bool = False
     removed: bool = False
+    life: int = 0
 
     @property
     def active(self) -> bool:
