@@ -64,7 +64,8 @@ def make_app(
         open_metrics: ``/metrics`` needs no token.
         more: further routes.
     """
-    app = web.Application(client_max_size=MOST_BYTES)
+    # As a middleware it sees every request, whatever its path: a route of all paths would not.
+    app = web.Application(client_max_size=MOST_BYTES, middlewares=[entry])
     app[ENGINE] = engine
     app[ACCESS] = access
     app[CLOSING] = asyncio.Event()
@@ -80,7 +81,6 @@ def make_app(
     if open_metrics:
         table = [replace(one, scope=None) if one.path == "/metrics" else one for one in table]
     app[TABLE] = Table(table)
-    app.router.add_route("*", "/{tail:.*}", entry)
     return app
 
 
@@ -90,7 +90,8 @@ def modules() -> list[Any]:
     return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
-async def entry(request: web.Request) -> web.StreamResponse:
+@web.middleware
+async def entry(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001
     """Answer one request, whatever happens."""
     began = time.perf_counter()
     caller = NOBODY

@@ -93,6 +93,7 @@ class Wordless(logging.Filter):
         return True
 
 
+errors = logging.getLogger("parcae.http")
 log = logging.getLogger("parcae.http.connections")
 log.addFilter(Wordless())
 
@@ -114,7 +115,10 @@ class _Handler(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - it quotes the request
     ) -> web.StreamResponse:
         """The problem, and the end of the connection."""
-        log.info("a request from %s is malformed: %s", request.remote, type(exc).__name__)
+        if status >= 500:
+            errors.error("a request from %s failed", request.remote, exc_info=exc)
+        else:
+            log.info("a request from %s is malformed: %s", request.remote, type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer was sent already")
         kind = BAD_REQUEST if 400 <= status < 500 else INTERNAL
