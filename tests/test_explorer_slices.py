@@ -26,6 +26,7 @@ PINNED: Mapping[str, tuple[int, int, int]] = {
     "clocks": (21_829, 61_841, 29),
     "dependency": (1_116, 3_265, 18),
     "lane": (49_654, 180_358, 23),
+    "abandoned": (32_291, 102_369, 28),
 }
 """Worlds, steps between them, and the depth of the last."""
 

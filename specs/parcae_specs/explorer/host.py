@@ -9,6 +9,7 @@ from attrs import evolve as replace
 from parcae import commands as c
 from parcae.commands import Command
 from parcae.spec import RetryMode
+from parcae.values import Error, Token
 from parcae_specs.explorer import crowd
 from parcae_specs.explorer.cell import Cell
 from parcae_specs.explorer.clockwork import overdue, shifted, upcoming
@@ -16,6 +17,9 @@ from parcae_specs.explorer.crowd import job_name
 from parcae_specs.explorer.memo import Memo
 from parcae_specs.explorer.model import Fault
 from parcae_specs.explorer.options import Cells, Option
+
+GAVE_UP = Error(type="queue.MaxAttempts")
+"""What a queue of the host's says of a job that it runs no more."""
 
 
 class Host:
@@ -30,7 +34,8 @@ class Host:
         """What the host and the reconciler may do to one job."""
         if self.tables.cells.values[cells[slot]].stored is None:
             return
-        for actor, verb, command, cost in self._host_commands(slot):
+        said = (*self._host_commands(slot), *self._given_up(slot, cells))
+        for actor, verb, command, cost in said:
             offset = self.model.clock(-1)
             number, step = self.memo.put(slot, cells[slot], command, offset)
             yield Option(
@@ -61,6 +66,18 @@ class Host:
                 verb = f"settles {dependency.parent} as {outcome}{name}"
                 told = c.SettleDependency(parent=dependency.parent, outcome=outcome)
                 yield "host", verb, told, Fault.SETTLE
+
+    def _given_up(
+        self, slot: int, cells: Cells
+    ) -> Iterator[tuple[str, str, Command, Fault | None]]:
+        """A queue of the host's says that it is over: of the last start, or of one before it."""
+        stored = self.tables.cells.values[cells[slot]].stored
+        if stored is None or Fault.ABANDON not in self.model.faults:
+            return
+        last = stored.job.token
+        for token in sorted({last, max(last - 1, 0)}):
+            command = c.Abandon(token=Token(token), error=GAVE_UP)
+            yield "host", f"gives up start {token}", command, Fault.ABANDON
 
     def of_time(self, cells: Cells) -> Iterator[Option]:
         """Time passes, up to the next instant at which something changes; or goes back."""

@@ -31,6 +31,7 @@ class Fault(StrEnum):
     RENEW = "renewal"
     CANCEL = "cancel"
     FORCE = "forced cancel"
+    ABANDON = "host gives up"
     DELETE = "deletion"
     SETTLE = "dependency settles"
     RETRY = "manual retry"

@@ -55,7 +55,7 @@ def ends(status: Status, cause: Cause | None = None) -> Sometimes:
     return Sometimes(name=f"a job ends {status}{why}", seen=seen)
 
 
-def happens(kind: type[Event], **fields: Any) -> Sometimes:
+def happens(kind: type[Event], /, **fields: Any) -> Sometimes:
     """Some event of this kind, with these fields, happens."""
 
     def seen(_: Cell, events: tuple[Event, ...]) -> bool:

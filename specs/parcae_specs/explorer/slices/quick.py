@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from parcae import events as e
+from parcae.commands import ReportKind
 from parcae.values import Cause, Status
 from parcae_specs.explorer.model import Fault
 from parcae_specs.explorer.slices.clocks import CLOCKS
@@ -88,7 +89,24 @@ SETTLED = evolve(
     faults={Fault.SETTLE: 4, Fault.CANCEL: 1, Fault.CRASH: 1, Fault.RENEW: 1},
 )
 
-QUICK = (WIRE, PHASES, UNDOS, RETRIES, SKEW, SETTLED, LINE)
+ABANDONED = evolve(
+    LIFECYCLE,
+    name="abandoned",
+    about="one job whose host runs it on a queue of its own, and gives it up, early or late",
+    jobs=(job("a?"),),
+    workers=1,
+    symmetric=False,
+    faults={Fault.CRASH: 1, Fault.LATE: 1, Fault.FAIL: 1, Fault.ABANDON: 2},
+    sometimes=(
+        ends(Status.COMPLETED),
+        ends(Status.FAILED, Cause.REPORTED),
+        ends(Status.COMPENSATED, Cause.REPORTED),
+        happens(e.LateResultRecorded, kind=ReportKind.ABANDONED),
+    ),
+    left_out="lost and doubled calls, shutdowns, cancels, more than one worker",
+)
+
+QUICK = (WIRE, PHASES, UNDOS, RETRIES, SKEW, SETTLED, LINE, ABANDONED)
 
 _ALONE = evolve(
     PHASES,
