@@ -283,6 +283,9 @@ def test_s3_s29_given_quarantine_then_what_is_held_or_waits_is_left_until_its_tu
             async with Worker(engine, new([], "quarantine")):
                 outcome = await engine.wait(waits, SOON)
             assert outcome.cause is Cause.DEFINITION_CHANGED
+            # Somebody asked for this one after all that.
+            anew = await engine.retry(free, RetryMode.FROM_START)
+            assert (await job_of(engine, anew.job_id)).spec.definition == "1"
             again = [one async for one in deploys.quarantine(changed, ["order"])]
             assert again == []
 
