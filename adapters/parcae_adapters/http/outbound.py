@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import aiohttp
@@ -54,8 +55,8 @@ class Policy(Protocol):
         """What finds the addresses of a name; ``None``: the system."""
         ...
 
-    def permit(self, address: Address) -> None:
-        """Let a connection go to ``address``, which a name was resolved to just now.
+    def permit(self, host: str, address: Address) -> None:
+        """Let a connection go to ``address``, to which ``host`` was resolved, or which it is.
 
         Raises:
             OSError: it may not.
@@ -70,7 +71,7 @@ class Anywhere:
         """The system's."""
         return None
 
-    def permit(self, address: Address) -> None:
+    def permit(self, host: str, address: Address) -> None:
         """Any address will do."""
 
 
@@ -87,6 +88,7 @@ def client_session(
     connections: int = CONNECTIONS,
     tls: ssl.SSLContext | None = None,
     headers: dict[str, str] | None = None,
+    decompress: bool = True,
 ) -> aiohttp.ClientSession:
     """A session whose every request has time limits, and none of which goes out under a seal.
 
@@ -101,6 +103,7 @@ def client_session(
         connections: how many at the most at once.
         tls: in place of the certificates that the system trusts.
         headers: sent with every request.
+        decompress: unpack answers; a stranger's may be a small one that unpacks into a large one.
 
     Raises:
         Sealed: it is sealed already.
@@ -115,6 +118,7 @@ def client_session(
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         headers=headers,
+        auto_decompress=decompress,
     )
 
 
@@ -140,13 +144,17 @@ def _refuse_sealed(seal: Callable[[], bool]) -> None:
         raise Sealed("sealed: no connection to elsewhere is opened")
 
 
+_HOST: ContextVar[str] = ContextVar("host")
+"""For whose sake this task, and those that it starts, open a connection."""
+
+
 class _Connector(aiohttp.TCPConnector):
     """Asks the seal before each request, and the policy before each connection."""
 
     def __init__(self, seal: Callable[[], bool], policy: Policy, **options: Any) -> None:
         def opened(address: Any) -> socket.socket:
             # Here the address is the one that is connected to, whatever the name said before.
-            policy.permit(address)
+            policy.permit(_HOST.get(), address)
             made = socket.socket(*address[:3])
             made.setblocking(False)
             return made
@@ -154,7 +162,8 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(resolver=policy.resolver(), socket_factory=opened, **options)
         self._seal = seal
 
-    async def connect(self, *args: Any, **options: Any) -> Any:
+    async def connect(self, req: aiohttp.ClientRequest, *args: Any, **options: Any) -> Any:
         """A connection, kept open from before or new; under a seal neither."""
         _refuse_sealed(self._seal)
-        return await super().connect(*args, **options)
+        _HOST.set(req.url.raw_host or "")
+        return await super().connect(req, *args, **options)
