@@ -8,7 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from parcae import CancelOutcome, Context, Engine, Jobs, Query, RetryMode, Status, seconds
+from parcae import (
+    CancelOutcome,
+    Context,
+    Engine,
+    Jobs,
+    Query,
+    Rejected,
+    RetryMode,
+    Status,
+    seconds,
+)
 from parcae_adapters.blocking import BlockingEngine
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.worker import Worker
@@ -92,3 +102,20 @@ def test_given_a_closed_engine_when_it_is_asked_then_it_says_so() -> None:
     engine.close()
     with pytest.raises(RuntimeError, match="closed"):
         engine.show("x")  # type: ignore[arg-type]
+
+
+def test_given_what_the_engine_can_then_it_can_be_asked_without_asyncio() -> None:
+    with BlockingEngine(MemoryStore()) as engine:
+        engine.pause("default", by="ann")
+        job_id = engine.submit(double(1)).job_id
+        assert "is paused since" in " ".join(engine.why(job_id).waits)
+        assert engine.place(job_id).ahead == 0
+        assert [one.whole.tally.waiting for one in engine.stats().queues] == [1]
+        engine.resume_queue("default")
+        assert not engine.stats("default").queues[0].queue.paused
+        engine.annotate(job_id, "a note", by="ann")
+        with pytest.raises(Rejected, match="is scheduled"):
+            engine.delete(job_id)
+        engine.cancel(job_id)
+        engine.delete(job_id)
+        assert engine.find(Query()).jobs == ()

@@ -282,7 +282,13 @@ def test_given_a_row_that_was_tampered_with_then_fsck_exits_with_8(shell: Shell)
     job_id = shell.submit("sleep", "1")
     clean = shell("fsck", "--json")
     assert clean.returncode == 0
-    assert json.loads(clean.stdout) == {"clean": True, "jobs": 1, "events": 2, "findings": []}
+    assert json.loads(clean.stdout) == {
+        "clean": True,
+        "jobs": 1,
+        "aggregates": 0,
+        "events": 2,
+        "findings": [],
+    }
     connection = sqlite3.connect(shell.database)
     with connection:
         connection.execute(

@@ -174,10 +174,12 @@ def test_given_jobs_then_queues_are_listed_and_counted_key_by_key(shop: Shop) ->
     assert "mail" in shop("queue", "list").stdout
 
 
-def test_given_no_such_queue_then_it_is_not_found(shop: Shop) -> None:
+def test_given_a_queue_that_nobody_has_touched_then_it_is_empty(shop: Shop) -> None:
     assert shop("queue", "list").exit_code == Exit.NOT_FOUND, "there is no database"
     shop.submit("a")
-    assert shop("queue", "stats", "other").exit_code == Exit.NOT_FOUND
+    untouched = shop("queue", "stats", "other")
+    assert untouched.exit_code == shop("queue", "history", "other").exit_code == Exit.OK
+    assert "Queue other has no jobs, and nothing is set for it." in untouched.stderr
     assert shop("queue", "history", "mail").stderr == "Nothing was ever set for it.\n"
 
 

@@ -480,8 +480,8 @@ def locked(path: Path) -> Iterator[int]:
         "c.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.readline()"
     )
     command = [sys.executable, "-c", code, str(path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as locker:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as locker:
         assert locker.stdout is not None
         assert locker.stdout.readline() == "locked\n"
         yield locker.pid

@@ -28,6 +28,7 @@ from parcae import Context, Engine, GiveUp, Jobs, Retry, Timing, seconds
 from parcae.codec import TAGS
 from parcae.projection import NAMES, Fact, Interval, Span, projected
 from parcae.values import JobId, Position, WorkerId, minutes
+from parcae.workers import Presence
 from parcae_adapters.cli import missing
 from parcae_adapters.cli.app import parcae
 from parcae_adapters.cli.codes import Exit
@@ -212,6 +213,17 @@ def test_given_jobs_then_metrics_count_events_ends_times_and_queues() -> None:
         await engine.submit(greet())
         clock.advance(minutes(2))
         await engine.pause("other")
+        now = clock.now()
+        there = Presence(
+            id=WorkerId("ida"),
+            kinds=("greet",),
+            capacity=2,
+            abandoned=1,
+            started_at=now,
+            heard_at=now,
+            until=now + minutes(1),
+        )
+        await engine.enlist(there)
         metrics = Metrics(engine)
         seen = await metrics.update()
         assert await metrics.update() == 0
@@ -229,6 +241,9 @@ def test_given_jobs_then_metrics_count_events_ends_times_and_queues() -> None:
     assert found['parcae_oldest_seconds{queue="default"}'] == 120
     assert found['parcae_queue_paused{queue="other"}'] == 1
     assert found['parcae_jobs_freshness{freshness="late"}'] == 1
+    assert found['parcae_workers{state="idle"}'] == 1
+    assert found['parcae_workers{state="busy"}'] == 0
+    assert found["parcae_handlers_abandoned"] == 1
     assert found["parcae_log_position"] > 0
 
 

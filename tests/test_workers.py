@@ -139,7 +139,8 @@ def test_given_time_then_an_entry_is_written_now_and_then_and_at_once_when_it_ch
     desk, state = Desk(), (False, 0)
 
     async def main() -> None:
-        entry = Entry(desk, there(), lambda: state)
+        nonlocal state
+        entry, now = Entry(desk, there(), lambda: state), 0.0
 
         async def after(span: float) -> int:
             nonlocal now
@@ -148,8 +149,6 @@ def test_given_time_then_an_entry_is_written_now_and_then_and_at_once_when_it_ch
             await entry.tick(now)
             return len(desk.said)
 
-        nonlocal state
-        now = 0.0
         assert [await after(0.0), await after(9.9), await after(0.1)] == [1, 1, 2]
         assert desk.said[-1].heard_at == EPOCH + seconds(10)
         assert desk.said[-1].until == EPOCH + seconds(40)

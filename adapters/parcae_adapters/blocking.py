@@ -9,17 +9,21 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from parcae.answers import CancelAnswer
+from parcae.answers import Accepted, CancelAnswer, Deletion
 from parcae.definitions import Request
 from parcae.engine import Engine, Handle, Outcome
 from parcae.events import Event
 from parcae.graphs import Graph
 from parcae.group_engine import GroupHandle, GroupOutcome
 from parcae.groups import Group
+from parcae.measures import Statistics
 from parcae.ports import Page, Query, Recorded, Store
+from parcae.queues import Queue
 from parcae.spec import RetryMode
 from parcae.state import Job
+from parcae.survey import Standing
 from parcae.values import JobId
+from parcae.why import Explanation
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -142,6 +146,34 @@ class BlockingEngine:
     def show(self, job_id: JobId) -> Job:
         """A job as it is now."""
         return self.run(self.engine.show(job_id))
+
+    def why(self, job_id: JobId, *, diagnostics: bool = False) -> Explanation:
+        """Why a job is where it is; see :meth:`parcae.Engine.why`."""
+        return self.run(self.engine.why(job_id, diagnostics=diagnostics))
+
+    def place(self, job_id: JobId) -> Standing:
+        """Where a job stands in line; see :meth:`parcae.Engine.place`."""
+        return self.run(self.engine.place(job_id))
+
+    def stats(self, queue: str | None = None, **options: Any) -> Statistics:
+        """What is in the queues; options and errors as in :meth:`parcae.Engine.stats`."""
+        return self.run(self.engine.stats(queue, **options))
+
+    def annotate(self, job_id: JobId, note: str, **options: Any) -> Accepted:
+        """Add a note to a job's history; see :meth:`parcae.Engine.annotate`."""
+        return self.run(self.engine.annotate(job_id, note, **options))
+
+    def delete(self, job_id: JobId, **options: Any) -> Deletion:
+        """Delete an ended job; see :meth:`parcae.Engine.delete`."""
+        return self.run(self.engine.delete(job_id, **options))
+
+    def pause(self, queue: str, *, by: str = "") -> Queue:
+        """Start nothing forward from a queue; see :meth:`parcae.Engine.pause`."""
+        return self.run(self.engine.pause(queue, by=by))
+
+    def resume_queue(self, queue: str, *, by: str = "") -> Queue:
+        """Start jobs of a queue again; see :meth:`parcae.Engine.resume_queue`."""
+        return self.run(self.engine.resume_queue(queue, by=by))
 
     def find(self, query: Query) -> Page:
         """A page of jobs, newest first."""

@@ -23,6 +23,7 @@ async def command(session: Session) -> Exit:
         document = {
             "clean": report.clean,
             "jobs": report.jobs,
+            "aggregates": report.aggregates,
             "events": report.events,
             "findings": list(report.findings),
         }
@@ -31,5 +32,6 @@ async def command(session: Session) -> Exit:
         for finding in report.findings:
             click.echo(clean(finding))
         state = "clean" if report.clean else f"{len(report.findings)} findings"
-        click.echo(f"{report.jobs} jobs, {report.events} events: {state}")
+        others = f"{report.aggregates} other histories"
+        click.echo(f"{report.jobs} jobs, {others}, {report.events} events: {state}")
     return Exit.OK if report.clean else Exit.UNHEALTHY

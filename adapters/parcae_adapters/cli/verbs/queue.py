@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from parcae import Queue, Reason, Rejected
+from parcae import Queue
 from parcae.measures import QueueStatistics, Statistics
 from parcae.phrases import span
 from parcae.queues import queue_stream
@@ -78,13 +78,13 @@ async def stats(
             found = await engine.stats(queue, window=window, sample=sample, lines=limit)
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
-    if queue is not None and not found.queues:
-        raise Rejected(Reason.NOT_FOUND, f"queue {queue!r} has no jobs, and nothing set for it")
     if session.form is Form.JSON:
         write_json(plain.everything(found))
     elif session.form is Form.JSONL:
         for one in found.queues:
             write_json(plain.of_queue(one), line=True)
+    elif queue is not None and not found.queues:
+        note(f"Queue {queue} has no jobs, and nothing is set for it.")
     else:
         _tell(found)
 
