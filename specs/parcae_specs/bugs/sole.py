@@ -180,6 +180,8 @@ def universe(cell: Cell) -> Iterator[c.Command]:
 def _spoken(token: Token, phases: Sequence[str]) -> Iterator[c.Command]:
     yield c.Renew(token=token)
     yield c.Fail(token=token, error=RAISED)
+    yield c.Fail(token=token, error=RAISED, final=True, retry_at=NOW + seconds(1))
+    yield c.Abandon(token=token, error=RAISED)
     yield c.Release(token=token)
     yield c.ConfirmCancel(token=token)
     huge = Blob("result/huge", MAX_BLOB + 1, "0")
