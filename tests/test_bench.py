@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parcae_specs.bench import claims
+from parcae_specs.bench import claims, streams
 from parcae_specs.bench.smoke import compare
 from parcae_specs.bench.syncs import STRACE, per_job
 
@@ -52,6 +52,17 @@ def test_what_is_measured_is_a_store_like_any_other(tmp_path: Path) -> None:
             await store.close()
 
     asyncio.run(audited())
+
+
+def test_given_a_few_streams_when_they_are_measured_then_each_got_every_event_in_order(
+    tmp_path: Path,
+) -> None:
+    """S16: with its readers in another process."""
+    measured = streams.measure(tmp_path, streams=20, slow=0, jobs=3, pause=0, flood=0)
+    found = asyncio.run(measured)
+    assert found.right == found.streams == 20
+    assert len(found.lags) == found.events > 12
+    assert "| 20 | 0 |" in streams.section(found, found)
 
 
 def test_a_section_takes_the_place_of_the_one_before_and_of_nothing_else(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from parcae_adapters.http.access import Access, new_token
 from parcae_adapters.http.app import make_app
 from parcae_adapters.http.route import Scope
 from parcae_adapters.http.routes.events import PACE, TAIL, Pace
+from parcae_adapters.http.tail import Tail
 from parcae_adapters.sqlite import SqliteStore
 from parcae_specs.bench.claims import write
 from parcae_specs.drive import Driver
@@ -36,6 +37,9 @@ from parcae_specs.drive import Driver
 LAST = "parcae.job.cancelled"
 STALL = 5.0
 """Seconds that a reader may take nothing; a server that is not measured has more patience."""
+
+PATIENCE = 120.0
+"""Seconds in which everybody has to have read everything, once all has happened."""
 
 LITTLE = 4_096
 """Bytes that the system takes in for a slow reader, which it would else do for a long time."""
@@ -75,27 +79,30 @@ async def measure(
         slow: readers that take nothing.
         jobs: how many run, one after the other.
         pause: seconds between two of them.
-        flood: notes that are written first where there are slow readers, for the buffers of the
-            system take a good deal before anybody can tell that a reader is slow.
+        flood: notes that are written first, for the buffers of the system take a good deal before
+            anybody can tell that a reader is slow.
     """
     store, token = SqliteStore(folder / "jobs.db"), new_token()
     app = make_app(Engine(store=store), access=Access.of(("bench", token, (Scope.READ,))))
     app[PACE] = Pace(stall=STALL)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
+    readers = None
     try:
         await web.TCPSite(runner, "127.0.0.1", 0, backlog=4_096).start()
         readers = await _readers(runner.addresses[0][1], token, streams, slow)
-        while app[TAIL].readers < streams + slow:  # noqa: ASYNC110 - nobody is told of that
-            await asyncio.sleep(0.01)
+        await _standing(app[TAIL], streams + slow, readers)
         driver, began = Driver(store), time.process_time()
-        await _work(driver, jobs, pause, flood if slow else 0)
+        await _work(driver, jobs, pause, flood)
         left = app[TAIL].readers
         await driver.tell(await driver.submit(), c.Cancel())
-        output, _ = await readers.communicate()
+        async with asyncio.timeout(PATIENCE):
+            output, _ = await readers.communicate()
         seconds = time.process_time() - began
         log = await _log(store)
     finally:
+        if readers is not None and readers.returncode is None:
+            readers.kill()
         await runner.cleanup()
         await store.close()
     told = json.loads(output)
@@ -109,6 +116,18 @@ async def measure(
         lags=[told["last"][str(position)] - at for position, at in log],
         seconds=seconds,
     )
+
+
+async def _standing(tail: Tail, number: int, readers: asyncio.subprocess.Process) -> None:
+    """Return once so many streams stand.
+
+    Raises:
+        RuntimeError: whoever was to read has ended.
+    """
+    while tail.readers < number:
+        if readers.returncode is not None:
+            raise RuntimeError(f"the readers ended with {readers.returncode} before they had read")
+        await asyncio.sleep(0.01)
 
 
 async def _work(driver: Driver, jobs: int, pause: float, flood: int) -> None:
@@ -201,7 +220,8 @@ def section(alone: Found, beside: Found) -> str:
 
 One server process on a SQLite file, all readers in one other process on the same machine. The lag
 of an event is that of its last reader, in milliseconds; the processor time is that of the server's
-process, for each event and stream, in microseconds. Slow readers take nothing. Repeat it with
+process, for each event and stream, in microseconds. Slow readers take nothing; the load is the same
+without them: notes in bursts of a hundred, then jobs one by one. Repeat it with
 `python -m parcae_specs.bench.streams`.
 
 | streams | slow beside | events | got all in order | slow cut off | median lag | 99 % | µs |
