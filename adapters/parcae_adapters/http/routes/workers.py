@@ -7,8 +7,9 @@ from datetime import timedelta
 from attrs import frozen
 
 from parcae import workers
-from parcae.values import WorkerId
+from parcae.values import Instant, WorkerId
 from parcae_adapters.http.fields import many, name, number, text
+from parcae_adapters.http.problems import INVALID_BODY, Problem
 from parcae_adapters.http.route import Call, Reply, Route, Scope
 
 
@@ -46,8 +47,16 @@ class PresenceBody:
 async def enlist(call: Call) -> Reply:
     """Write down that a worker is there."""
     body: PresenceBody = call.body
-    now = call.engine.clock.now()
-    presence = workers.Presence(
+    try:
+        presence = _presence(body, call.engine.clock.now())
+    except ValueError as error:
+        raise Problem(INVALID_BODY, f"$: {error}") from None
+    await call.engine.enlist(presence)
+    return Reply(status=204)
+
+
+def _presence(body: PresenceBody, now: Instant) -> workers.Presence:
+    return workers.Presence(
         id=WorkerId(body.id),
         host=body.host,
         pid=body.pid,
@@ -61,8 +70,6 @@ async def enlist(call: Call) -> Reply:
         heard_at=now,
         until=workers.until(now, timedelta(seconds=body.again_in)),
     )
-    await call.engine.enlist(presence)
-    return Reply(status=204)
 
 
 async def dismiss(call: Call) -> Reply:
