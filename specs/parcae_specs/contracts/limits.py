@@ -71,6 +71,23 @@ class Limits(Contract):
         assert shown.held == held, f"S6: {shown.held} are said to be held"
         assert set(shown.queues) == {"api"}
 
+    @promise("Store 1", "S6")
+    async def test_s6_a_job_that_is_asked_for_by_its_name_comes_with_what_bounds_its_lane(
+        self, kit: Kit
+    ) -> None:
+        """S6: ``Named.lines`` shows what a claim would be shown, so that one job can be claimed."""
+        driver = await kit.driver()
+        jobs = await submitted(driver, "api", "a", 3)
+        wanted = Named(ids=(jobs[2],), lines=True)
+        assert (await driver.shown(wanted)).held == {}, "S6: no queue has bounds"
+        await driver.set("api", SetLimit(limit=9))
+        await driver.set("api", SetRate(rate=Rate(count=5, per=seconds(3_600))))
+        assert await claimed(driver, 1) == jobs[:1]
+        shown = await driver.shown(wanted)
+        assert shown.held == {Lane("api", "a"): 1}, f"S6: {shown.held} are said to be held"
+        assert rate_keys(Lane("api", "a"))[0] in shown.keys, "S6: a start is not counted"
+        assert list(shown.jobs) == [jobs[2]]
+
     @promise("Store 1", "S6", "S7")
     async def test_s7_a_full_lane_holds_up_nobody_behind_it(self, kit: Kit) -> None:
         """S7: whoever stands behind many that cannot start is found by a claim of one job."""
