@@ -44,7 +44,7 @@ class Desk(Contract):
             Overdue(limit=5),
         ):
             shown, looked = await driver.shown(selection), await driver.store.look(selection)
-            assert _timeless(looked) == _timeless(shown)
+            assert _timeless(looked) == _timeless(shown), "who looks is shown something else"
             assert list(looked.jobs) == list(shown.jobs)
         assert list((await driver.store.look(Overdue())).jobs) == [late]
         assert await everything(driver.store) == before
@@ -77,7 +77,7 @@ class Desk(Contract):
         assert await store.workers() == (again, full)
         await store.dismiss(WorkerId("b"))
         await store.dismiss(WorkerId("nobody"))
-        assert await store.workers() == (again,)
+        assert await store.workers() == (again,), "a worker that said farewell is there"
         assert await store.log() == log
 
     @promise("Store 17", "S26")
@@ -91,7 +91,8 @@ class Desk(Contract):
         await store.enlist(presence("new", gone.until + KEPT))
         assert len(await store.workers()) == 2
         await store.enlist(presence("new", gone.until + KEPT + MOMENT))
-        assert [one.id for one in await store.workers()] == ["new"]
+        left = [one.id for one in await store.workers()]
+        assert left == ["new"], "a worker long gone is still there"
 
     @promise("Store 17", "S26", long=True)
     async def test_s26_given_more_workers_than_there_is_room_for_then_the_first_gone_give_way(
@@ -130,7 +131,8 @@ class Desk(Contract):
         assert stored is not None
         assert isinstance(stored.job.state, Ended)
         second = stored.job.state.at
-        assert await _ended(driver.store, Status.CANCELLED, second, 2) == found[:2]
+        early = await _ended(driver.store, Status.CANCELLED, second, 2)
+        assert early == found[:2], "S22: found too early"
         assert await _ended(driver.store, Status.CANCELLED, second - MOMENT, 2) == found[:1]
         assert await _ended(driver.store, Status.COMPLETED, LAST_INSTANT, 2) == [done]
         assert await _ended(driver.store, Status.FAILED, LAST_INSTANT, 2) == []
@@ -154,10 +156,11 @@ class Desk(Contract):
         ]
         await _write(driver, job, rows)
         log, scopes, over = await driver.store.log(), ("submit", "unique"), now - hours(1)
-        assert await driver.store.expire(scopes, over - hours(2)) == 0
+        gone = await driver.store.expire(scopes, over - hours(2))
+        assert gone == 0, "S17: a key is gone before its time"
         assert await driver.store.expire(scopes, over, 1) == 1
         assert len(await _left(driver, rows)) == len(rows) - 1
-        assert await driver.store.expire(scopes, over) == 2
+        assert await driver.store.expire(scopes, over) == 2, "S22: a key that counts is gone"
         assert await driver.store.expire(scopes, over) == 0
         assert await _left(driver, rows) == [rows[2], rows[4], rows[5]]
         assert await driver.store.log() == log

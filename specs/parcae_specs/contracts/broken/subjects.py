@@ -10,10 +10,12 @@ from attrs import frozen
 from parcae.ports import Clock, Entropy, Store
 from parcae_specs.contracts.broken import (
     counting,
+    desk,
     isolation,
     keeping,
     lasting,
     others,
+    outgoing,
     starts,
     waking,
 )
@@ -269,9 +271,71 @@ STARTS: Faults = (
     ),
 )
 
+OUTGOING: Faults = (
+    (
+        outgoing.TellsNobody,
+        "s14_every_event_that_is_wanted_is_owed",
+        "S14: nobody owes",
+    ),
+    (
+        outgoing.OwesLater,
+        "s14_nobody_sees_an_event_without_what_it_owes",
+        "S14: an event is there, and nobody is owed it",
+    ),
+    (
+        outgoing.ForgetsSenders,
+        "s15_what_is_being_sent_is_given_to_nobody_else",
+        "S25: nobody knows that it is a repeat",
+    ),
+    (
+        outgoing.IgnoresSeal,
+        "s15_none_begins_while_the_store_is_sealed",
+        "S15: the seal is not shown",
+    ),
+    (
+        outgoing.LosesBodies,
+        "s15_its_bytes_are_kept",
+        "S15: the bytes of a delivery are gone",
+    ),
+    (
+        outgoing.GoesWithTheJob,
+        "s22_a_deleted_job_takes_none_of_its_deliveries",
+        "S22: deliveries went with their job",
+    ),
+    (
+        outgoing.NeverLooksInFront,
+        "s15_whichever_of_a_job_is_found_the_first",
+        "S15: sent before the one in front of it",
+    ),
+    (
+        outgoing.NewestFirst,
+        "l4_what_is_due_is_found_the_longest_due_first",
+        "L4: not the longest due first",
+    ),
+    (
+        outgoing.KeepsBytes,
+        "s22_a_delivery_goes_with_its_bytes",
+        "S22: its bytes are left",
+    ),
+    (
+        outgoing.KeepsSecrets,
+        "s5_a_secret_is_kept_beside_its_subscription",
+        "secrets are kept that count no more",
+    ),
+)
+
+BESIDE: Faults = (
+    (desk.ShortSighted, "s26_what_is_looked_at", "who looks is shown something else"),
+    (desk.Elephant, "s26_given_workers_long_gone", "a worker long gone is still there"),
+    (desk.Clingy, "s26_given_workers_that_come_and_go", "a worker that said farewell is there"),
+    (desk.Premature, "s22_what_has_ended_is_found", "S22: found too early"),
+    (desk.Sweeper, "s17_only_keys_that_are_over_go", "S22: a key that counts is gone"),
+    (desk.Hasty, "s17_only_keys_that_are_over_go", "S17: a key is gone before its time"),
+)
+
 
 def _all() -> Iterator[Broken]:
-    for kind, fails, says in (*JOBS, *OTHERS, *STARTS):
+    for kind, fails, says in (*JOBS, *OTHERS, *STARTS, *OUTGOING, *BESIDE):
         more = (Capability.DURABLE,) if issubclass(kind, lasting.Kept) else ()
         yield Broken(subject=_subject(kind, *more), fails=f"test_{fails}", says=says)
 
