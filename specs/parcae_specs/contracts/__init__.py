@@ -14,6 +14,7 @@ from parcae_specs.contracts.graphs import Graphs
 from parcae_specs.contracts.histories import Histories
 from parcae_specs.contracts.lasting import Lasting
 from parcae_specs.contracts.limits import Limits
+from parcae_specs.contracts.outbox import Outbox
 from parcae_specs.contracts.reading import Reading
 from parcae_specs.contracts.rows import Rows
 from parcae_specs.contracts.selections import Selections
@@ -46,6 +47,7 @@ class Examples(
     Lasting,
     Counting,
     Desk,
+    Outbox,
 ):
     """Every numbered requirement of :class:`parcae.ports.Store` and of its bus, by example."""
 

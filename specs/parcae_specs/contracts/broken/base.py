@@ -9,6 +9,7 @@ from itertools import groupby
 from attrs import evolve as replace
 
 from parcae.change import Change, Revision, View, announced
+from parcae.outbox import complete
 from parcae.ports import Committed, Rule, Selection
 from parcae_adapters.contract import check, split
 from parcae_adapters.memory import MemoryStore
@@ -44,7 +45,7 @@ class Breakable(MemoryStore):
 
     def decided(self, rule: Rule, view: View) -> Sequence[Change | Revision]:
         """What the rule makes of it."""
-        return tuple(rule(view))
+        return complete(view, tuple(rule(view)))
 
     def checked(self, changes: Iterable[Change]) -> Sequence[Change]:
         """Those to be written; refuses what must not be."""

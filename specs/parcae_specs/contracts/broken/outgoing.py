@@ -116,7 +116,7 @@ class NewestFirst(Breakable):
         view = super()._view(replace(selection, limit=1_000, each=1_000, room={}))
         found: dict[StreamId, Delivery] = {}
         taken: dict[str, int] = {}
-        for one in reversed(view.deliveries.values()):
+        for one in reversed(tuple(view.deliveries.values())):
             room = selection.room.get(one.subscription, selection.each)
             if len(found) < selection.limit and taken.get(one.subscription, 0) < room:
                 found[one.id] = one
