@@ -17,7 +17,10 @@ from http_server import TOKENS, access, served
 
 from parcae import Engine
 from parcae import commands as c
-from parcae.ports import Store
+from parcae.change import AnyEvent
+from parcae.errors import Unavailable
+from parcae.ports import Recorded, Store
+from parcae.values import Position
 from parcae_adapters.http.app import CLOSING, make_app
 from parcae_adapters.http.route import Scope
 from parcae_adapters.http.routes import events as route
@@ -278,6 +281,42 @@ def test_given_a_server_that_stops_when_readers_wait_then_their_streams_end_and_
             assert b"the server is stopping" in rest
             refused = await session.get(url, headers=HEADERS)
             assert refused.status == 503
+
+    asyncio.run(play())
+
+
+class Failing(MemoryStore):
+    """Its log cannot be read for once."""
+
+    failing = False
+
+    async def log(
+        self, after: Position = Position(0), limit: int = 1_000
+    ) -> Sequence[Recorded[AnyEvent]]:
+        if self.failing:
+            raise Unavailable("the disk is busy")
+        return await super().log(after, limit)
+
+
+def test_s16_given_a_log_that_cannot_be_read_when_it_can_again_then_a_reader_goes_on() -> None:
+    """S16: nothing but events and comments ever stands in a stream that has begun."""
+
+    async def play() -> None:
+        driver = Driver(Failing())
+        await driver.submit()
+        async with serving(driver.store) as (url, _), ClientSession() as session:
+            driver.store.failing = True  # type: ignore[attr-defined]
+            response = await session.get(url, headers=HEADERS, params={"after": "0"})
+            text = await asyncio.wait_for(response.text(), 5)
+            assert response.status == 200
+            assert text.splitlines()[-2:] == [
+                ": the log cannot be read now; come again with the last id",
+                "",
+            ]
+            assert "HTTP/1.1" not in text
+            driver.store.failing = False  # type: ignore[attr-defined]
+            told = await _until(session, url, lambda one: one.id == "2", after="0")
+            assert [one.id for one in told if one.event] == ["1", "2"]
 
     asyncio.run(play())
 

@@ -37,7 +37,7 @@ CATCHING_UP = 64
 TICK = timedelta(seconds=5)
 """How often those who wait are woken although nothing has happened."""
 
-PAUSE = 0.2
+PAUSE = 1.0
 """Seconds before a store that could not answer is asked again."""
 
 log = logging.getLogger("parcae.http.events")

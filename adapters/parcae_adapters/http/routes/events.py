@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ from parcae_adapters.http.told import Told
 
 TAIL = web.AppKey("tail", Tail)
 
+log = logging.getLogger("parcae.http.events")
+
 STREAMS = 2_000
 """Open at once, in one process."""
 
@@ -49,6 +52,7 @@ RETRY = b"retry: 2000\n\n"
 
 BEAT = b": still here\n\n"
 CUT_OFF = b": cut off for reading too slowly; come again with the last id\n\n"
+FAILED = b": the log cannot be read now; come again with the last id\n\n"
 ENDS = b": the server is stopping; come again with the last id\n\n"
 
 
@@ -101,8 +105,7 @@ async def events(call: Call) -> web.StreamResponse:
     if call.request.method == "HEAD":
         return response
     async with tail.reader(after, choice) as reader:
-        # A reader that goes away is no error, and whatever else happens is told by a broken-off
-        # stream: the status has been sent.
+        # A reader that goes away is no error.
         with suppress(ConnectionError):
             await response.prepare(call.request)
             await _Stream(call.request, response).run(reader)
@@ -134,6 +137,12 @@ class _Stream:
             await self._close(CUT_OFF)
         except Ended:
             await self._close(ENDS)
+        except ConnectionError:
+            raise
+        except Exception:
+            # The status has been sent: no problem document can follow it, but the reader can.
+            log.exception("a stream of events ends after %s", reader.position)
+            await self._close(FAILED)
 
     async def _tell(self, told: Sequence[Told], position: Position) -> None:
         if self._transport is None or self._transport.is_closing():
