@@ -59,6 +59,19 @@ def name(default: Any = NOTHING, **schema: Any) -> Any:
     return described(default, check=check, minLength=1, maxLength=MAX_NAME, **schema)
 
 
+def label(default: Any = "", **schema: Any) -> Any:
+    """A name, or nothing."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        says = f"expected at most {MAX_NAME} printable characters for {attribute.name}"
+        if len(value) > MAX_NAME:
+            raise ValueError(says)
+        if not value.isprintable():
+            raise Unfit(says)
+
+    return described(default, check=check, maxLength=MAX_NAME, **schema)
+
+
 def number(default: Any = NOTHING, *, least: int, most: int, **schema: Any) -> Any:
     """A whole number between two bounds, both lawful."""
 

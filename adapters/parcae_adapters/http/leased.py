@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import NOTHING, frozen
 
 from parcae.answers import Granted
 from parcae.codec import encode_job, encode_spec
 from parcae.context import idempotency_key
 from parcae.state import Compensating, Job, PhaseStatus, Running, UndoStatus
 from parcae.values import Instant
-from parcae_adapters.http.fields import many, name, number, text
+from parcae_adapters.http.fields import label, many, name, number, text
 
 MOST_CLAIMED = 100
 """Jobs of one claim."""
@@ -224,7 +224,7 @@ class NamedRenewal:
 class Renewals:
     """Leases to be kept."""
 
-    leases: tuple[NamedRenewal, ...] = many(least=1, most=MOST_RENEWED)
+    leases: tuple[NamedRenewal, ...] = many(NOTHING, least=1, most=MOST_RENEWED)
 
 
 @frozen(kw_only=True)
@@ -325,7 +325,7 @@ class GivenBack:
     """The job is given back; ``lacks``: what the worker lacks to run it, where that is why."""
 
     token: int = number(least=0, most=2**53)
-    lacks: str = text("", most=200)
+    lacks: str = label()
 
 
 @frozen(kw_only=True)

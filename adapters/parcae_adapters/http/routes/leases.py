@@ -20,7 +20,7 @@ from parcae.state import Running
 from parcae.values import JobId, Status, Token, WorkerId
 from parcae_adapters.http import leased as w
 from parcae_adapters.http.holding import told
-from parcae_adapters.http.problems import LEASE_LOST, NOT_FOUND, OVERLOADED
+from parcae_adapters.http.problems import BAD_INPUT, LEASE_LOST, NOT_FOUND, OVERLOADED
 from parcae_adapters.http.route import Call, Param, Reply, Route, Scope
 from parcae_adapters.http.waiting import CROWD, Crowd, news, still_there
 
@@ -166,7 +166,7 @@ ROUTES = (
         "whose connection is lost while it waits claims nothing.",
         body=w.Claim,
         reply=w.Leases,
-        problems=(OVERLOADED,),
+        problems=(BAD_INPUT, OVERLOADED),
         timeout=PATIENCE,
         tag="work",
     ),
@@ -188,7 +188,9 @@ ROUTES = (
         summary="What the handlers of a job are given, for whoever holds it",
         reply=w.Inputs,
         query=(
-            Param(name="token", kind=int, description="of the lease", default=0, least=0),
+            Param(
+                name="token", kind=int, description="of the lease", default=0, least=0, most=2**53
+            ),
             Param(name="text", kind=bool, description="each value as JSON text", default=False),
         ),
         problems=(NOT_FOUND, LEASE_LOST),

@@ -18,13 +18,13 @@ from parcae.context import PAYLOAD
 from parcae.converter import CONVERTER, dump
 from parcae.definitions import Request
 from parcae.engine import Outcome
-from parcae.errors import Corrupt
+from parcae.errors import Corrupt, Reason, Rejected
 from parcae.group_engine import KEY_TTL
 from parcae.spec import RetryMode, Spec
-from parcae.values import MAX_BLOB, JobId, blob
+from parcae.values import MAX_BLOB, MAX_NAME, JobId, blob
 from parcae_adapters.http import leased as w
-from parcae_adapters.http.fields import many, name, number, text
-from parcae_adapters.http.problems import INVALID_BODY, NOT_FOUND, OVERLOADED, REJECTED, Problem
+from parcae_adapters.http.fields import label, many, name, number, text
+from parcae_adapters.http.problems import BAD_INPUT, NOT_FOUND, OVERLOADED, REJECTED, Problem
 from parcae_adapters.http.route import Call, Param, Reply, Route, Scope
 from parcae_adapters.http.waiting import first
 
@@ -54,7 +54,7 @@ class Submission:
 class CancelBody:
     """Who wants it, and why; ``force``: fence its handler off though it may be alive."""
 
-    by: str = text("", most=200)
+    by: str = label()
     reason: str = text("", most=4_000)
     force: bool = False
 
@@ -74,7 +74,7 @@ class NoteBody:
     """A note for a job's record."""
 
     note: str = text(least=1, most=100_000)
-    by: str = text("", most=200)
+    by: str = label()
 
 
 async def submit(call: Call) -> Reply:
@@ -84,7 +84,7 @@ async def submit(call: Call) -> Reply:
     try:
         json.loads(body.payload)
     except (ValueError, RecursionError) as error:
-        raise Problem(INVALID_BODY, f"$.payload: expected JSON: {str(error)[:200]}") from None
+        raise Problem(BAD_INPUT, f"$.payload: expected JSON: {str(error)[:200]}") from None
     request: Request[Any] = Request(
         spec=replace(spec, payload=blob(PAYLOAD, payload)), payload=payload
     )
@@ -107,9 +107,9 @@ def _spec(record: dict[str, Any]) -> Spec:
     try:
         spec = decode_spec(dump(record))
     except Corrupt as error:
-        raise Problem(INVALID_BODY, f"$.spec: {str(error)[:500]}") from None
+        raise Problem(BAD_INPUT, f"$.spec: {str(error)[:500]}") from None
     if spec.origin is not None or spec.group is not None:
-        raise Problem(INVALID_BODY, "$.spec: expected no origin and no group")
+        raise Problem(BAD_INPUT, "$.spec: expected no origin and no group")
     return spec
 
 
@@ -195,7 +195,10 @@ async def annotate(call: Call) -> Reply:
 
 
 def _job(call: Call) -> JobId:
-    return JobId(call.path["job_id"])
+    job_id = call.path["job_id"]
+    if len(job_id) > MAX_NAME:
+        raise Rejected(Reason.NOT_FOUND, "there is no job with a name as long as that")
+    return JobId(job_id)
 
 
 def _by(call: Call, said: str) -> str:
@@ -203,7 +206,7 @@ def _by(call: Call, said: str) -> str:
     return f"{said} by {call.caller.name}"[:200] if said else call.caller.name
 
 
-_CONFLICTS = (NOT_FOUND, *(one for one in REJECTED.values() if one.status == 409))
+_CONFLICTS = (BAD_INPUT, NOT_FOUND, *(one for one in REJECTED.values() if one.status == 409))
 
 
 def _route(method: str, path: str, handler: Any, summary: str, scope: Scope, **more: Any) -> Route:

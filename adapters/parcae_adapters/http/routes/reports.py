@@ -18,11 +18,12 @@ from parcae.values import Blob, Error, JobId, Token, blob
 from parcae_adapters.http import leased as w
 from parcae_adapters.http.holding import known, told
 from parcae_adapters.http.problems import (
+    BAD_INPUT,
     CONFLICT,
-    INVALID_BODY,
     LEASE_LOST,
     NOT_FOUND,
     REJECTED,
+    TOO_LARGE,
     Problem,
     of_error,
 )
@@ -44,7 +45,7 @@ async def renew_many(call: Call) -> Reply:
     body: w.Renewals = call.body
     ids = [one.job_id for one in body.leases]
     if len(set(ids)) < len(ids):
-        raise Problem(INVALID_BODY, "$.leases: expected each job once")
+        raise Problem(BAD_INPUT, "$.leases: expected each job once")
     asked = [_held(JobId(one.job_id), one.token, one.progress) for one in body.leases]
     given = await call.engine.renew(asked)
     answers = [
@@ -85,7 +86,7 @@ async def complete_phase(call: Call) -> Reply:
     """Report that a phase is done."""
     body: w.ResultBody = call.body
     if body.result is not None and body.result_json is not None:
-        raise Problem(INVALID_BODY, "$: expected either result or result_json, got both")
+        raise Problem(BAD_INPUT, "$: expected either result or result_json, got both")
     result = _result(body)
     return await _taken(
         call, lambda e, job: e.complete_phase(job, Token(body.token), body.phase, result)
@@ -98,7 +99,7 @@ def _result(body: w.ResultBody) -> tuple[Blob, bytes] | None:
     try:
         json.loads(body.result_json, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise Problem(INVALID_BODY, f"$.result_json: expected JSON: {str(error)[:200]}") from None
+        raise Problem(BAD_INPUT, f"$.result_json: expected JSON: {str(error)[:200]}") from None
     data = body.result_json.encode()
     return blob(result_name(body.phase), data), data
 
@@ -173,6 +174,8 @@ async def _taken(call: Call, report: Callable[[Engine, JobId], Awaitable[Accepte
 
 
 REFUSALS = (
+    BAD_INPUT,
+    TOO_LARGE,
     NOT_FOUND,
     LEASE_LOST,
     CONFLICT,
@@ -203,6 +206,7 @@ ROUTES = (
         summary="Keep many leases; each has an answer of its own",
         body=w.Renewals,
         reply=w.RenewedMany,
+        problems=(BAD_INPUT,),
         tag="work",
     ),
     _report("renew", renew, w.Renewal, "Keep a lease, and say how far the work is", w.Renewed),

@@ -7,9 +7,9 @@ from datetime import timedelta
 from attrs import frozen
 
 from parcae import workers
-from parcae.values import Instant, WorkerId
-from parcae_adapters.http.fields import many, name, number, text
-from parcae_adapters.http.problems import INVALID_BODY, Problem
+from parcae.values import MAX_NAME, Instant, WorkerId
+from parcae_adapters.http.fields import label, many, name, number
+from parcae_adapters.http.problems import BAD_INPUT, Problem
 from parcae_adapters.http.route import Call, Reply, Route, Scope
 
 
@@ -32,14 +32,14 @@ class PresenceBody:
     """
 
     id: str = name()
-    host: str = text("", most=200)
+    host: str = label()
     pid: int = number(0, least=0, most=2**53)
     kinds: tuple[str, ...] = many(most=1_000)
     queues: tuple[str, ...] | None = many(None, most=1_000)
     capacity: int = number(1, least=1, most=1_000)
     abandoned: int = number(0, least=0, most=1_000)
     draining: bool = False
-    version: str = text("", most=200)
+    version: str = label()
     up_for: float = number(0, least=0, most=10**9)
     again_in: float = number(10, least=1, most=3_600)
 
@@ -50,7 +50,7 @@ async def enlist(call: Call) -> Reply:
     try:
         presence = _presence(body, call.engine.clock.now())
     except ValueError as error:
-        raise Problem(INVALID_BODY, f"$: {error}") from None
+        raise Problem(BAD_INPUT, f"$: {error}") from None
     await call.engine.enlist(presence)
     return Reply(status=204)
 
@@ -74,7 +74,10 @@ def _presence(body: PresenceBody, now: Instant) -> workers.Presence:
 
 async def dismiss(call: Call) -> Reply:
     """Strike a worker out; one that is not there is struck out too."""
-    await call.engine.dismiss(WorkerId(call.path["worker"]))
+    worker = call.path["worker"]
+    if len(worker) > MAX_NAME:
+        raise Problem(BAD_INPUT, f"expected a name of at most {MAX_NAME} characters")
+    await call.engine.dismiss(WorkerId(worker))
     return Reply(status=204)
 
 
@@ -88,6 +91,7 @@ ROUTES = (
         body=PresenceBody,
         reply=None,
         status=204,
+        problems=(BAD_INPUT,),
         tag="work",
     ),
     Route(
@@ -98,6 +102,7 @@ ROUTES = (
         summary="Say that a worker has stopped",
         reply=None,
         status=204,
+        problems=(BAD_INPUT,),
         tag="work",
     ),
 )
