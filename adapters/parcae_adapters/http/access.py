@@ -108,12 +108,14 @@ class Access:
         self._trusted = frozenset(trusted)
 
     @classmethod
-    def of(cls, *tokens: tuple[str, str, Iterable[Scope]]) -> Access:
+    def of(
+        cls, *tokens: tuple[str, str, Iterable[Scope]], throttle: Throttle | None = None
+    ) -> Access:
         """Access with these (name, token, scopes), which never change."""
         grants = tuple(
             Grant(name=name, digest=digest(token), scopes=scopes) for name, token, scopes in tokens
         )
-        return cls(lambda: grants)
+        return cls(lambda: grants, throttle=throttle)
 
     def caller(self, request: web.BaseRequest) -> Caller:
         """Who asks.

@@ -47,6 +47,8 @@ class Hosts:
 
 
 def _name(host: str) -> str:
+    if set(host) & set("@/?#\\"):
+        return ""  # No name: the part that a parser takes for one could be chosen to please it.
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

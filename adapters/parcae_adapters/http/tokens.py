@@ -207,7 +207,7 @@ def written(grants: Sequence[Grant]) -> str:
         scopes = ", ".join(json.dumps(str(scope)) for scope in sorted(one.scopes))
         lines = [
             "[[token]]",
-            f"name = {json.dumps(one.name)}",
+            f"name = {json.dumps(one.name, ensure_ascii=False)}",
             f"scopes = [{scopes}]",
             f'hash = "{_HASH}{one.digest}"',
         ]

@@ -23,8 +23,8 @@ from parcae_adapters.http.route import Call, Reply, Route, Scope
 from parcae_adapters.http.submission import SubmitJob, asked, dependencies, meant
 from parcae_adapters.records.groups import brief_group
 
-MOST_JOBS = 10_000
-"""Of one group; the body's bound is usually met first."""
+MOST_JOBS = 1_000
+"""Of one group that comes in one request."""
 
 
 @frozen(kw_only=True)
