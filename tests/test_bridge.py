@@ -288,6 +288,17 @@ def test_given_a_real_clock_when_a_run_outlives_its_lease_then_its_thread_keeps_
         assert reconciled.cause is Cause.ATTEMPT_TIMEOUT
 
 
+def test_given_a_report_when_its_store_is_closed_then_it_leaves_no_thread_behind(
+    tmp_path: Path,
+) -> None:
+    """A host may fork next: a thread in the middle of a lock would leave it locked for ever."""
+    before = set(threading.enumerate())
+    for number in range(3):
+        with BlockingEngine(SqliteStore(tmp_path / "jobs.db")) as engine:
+            Bridge(engine).submitted(f"task-{number}", "mail")
+        assert set(threading.enumerate()) <= before
+
+
 MOVES = st.lists(
     st.sampled_from(
         ("start ann", "start bob", "beat", "retry", "fail", "succeed", "give up", "ann's", "time")

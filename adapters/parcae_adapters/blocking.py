@@ -188,6 +188,8 @@ class BlockingEngine:
         if self._loop.is_closed():
             return
         self.run(self.engine.store.close())
+        # No thread of ours is left, so that whoever forks next copies none in the middle of a lock.
+        self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
