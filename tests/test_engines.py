@@ -16,7 +16,8 @@ from parcae_adapters.http.remote import RemoteEngine
 from parcae_adapters.http.route import Scope
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.sqlite import SqliteStore
-from parcae_specs.contracts.engines import EngineContract, World
+from parcae_specs.contracts.engines import EngineContract
+from parcae_specs.contracts.world import World
 
 
 @asynccontextmanager

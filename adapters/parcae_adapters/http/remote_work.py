@@ -29,6 +29,9 @@ from parcae_adapters.http.wire import Wire, error_of
 LISTEN = 25.0
 """Seconds that a question for news waits at the server: shorter than what proxies bear."""
 
+LOOK = 2.0
+"""Seconds between two questions for news that were refused."""
+
 MOST_CLAIMED = 100
 """Jobs of one claim; as :data:`parcae_adapters.http.leased.MOST_CLAIMED`."""
 
@@ -77,6 +80,10 @@ class RemoteWork:
                     raise
                 # The wire lets time pass. Whatever happens meanwhile is news when it is back.
                 self._known = ""
+                continue
+            except ParcaeError:
+                # Sealed, or a server without this path: claims find out, now and then.
+                await asyncio.sleep(LOOK)
                 continue
             with self._lock:
                 self._known = str(found["mark"])

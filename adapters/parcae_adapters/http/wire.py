@@ -147,6 +147,9 @@ class Wire:
     ) -> Any:
         try:
             status, found = await self._exchanged(method, path, data, query, headers, wait)
+            if status < 500:
+                # A refusal is an answer too: the server is there.
+                self._pause = 0.0
             if status < 300:
                 value = json.loads(found) if found else None
             else:
@@ -159,7 +162,6 @@ class Wire:
             await self._rest()
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise Unavailable(f"{self.url} did not answer ({what:.300})") from error
-        self._pause = 0.0
         return value
 
     async def _exchanged(
