@@ -9,6 +9,7 @@ import logging
 import pkgutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -31,6 +32,34 @@ CLOSING = web.AppKey("closing", asyncio.Event)
 ACCESS = web.AppKey("access", Access)
 HOSTS = web.AppKey("hosts", Hosts)
 TABLE = web.AppKey("table", Table)
+
+
+class UnderWay:
+    """Counts the requests that are being answered."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __enter__(self) -> None:
+        """One more."""
+        self._count += 1
+        self._none.clear()
+
+    def __exit__(self, *_: object) -> None:
+        """One less."""
+        self._count -= 1
+        if not self._count:
+            self._none.set()
+
+    async def over(self, within: float) -> None:
+        """Return once there are none, or after ``within`` seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._none.wait(), within)
+
+
+UNDER_WAY = web.AppKey("under_way", UnderWay)
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -81,6 +110,7 @@ def make_app(
     if open_metrics:
         table = [replace(one, scope=None) if one.path == "/metrics" else one for one in table]
     app[TABLE] = Table(table)
+    app[UNDER_WAY] = UnderWay()
     return app
 
 
@@ -93,6 +123,14 @@ def modules() -> list[Any]:
 @web.middleware
 async def entry(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001
     """Answer one request, whatever happens."""
+    with request.app[UNDER_WAY]:
+        response = await _response(request)
+    if request.app[CLOSING].is_set():
+        response.force_close()
+    return response
+
+
+async def _response(request: web.Request) -> web.StreamResponse:
     began = time.perf_counter()
     caller = NOBODY
     try:

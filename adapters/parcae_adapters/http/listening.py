@@ -13,13 +13,15 @@ from pathlib import Path
 from aiohttp import web
 from attrs import frozen
 
-from parcae_adapters.http.app import CLOSING, HEADERS
+from parcae_adapters.http.app import CLOSING, HEADERS, UNDER_WAY
 from parcae_adapters.http.problems import BAD_REQUEST, INTERNAL, Problem, answer
 
 MOST_LINE = 8_190
 MOST_HEADERS = 64
 KEEP_ALIVE = 75.0
 """Seconds for which an idle connection is kept, or one whose next request is slow to come."""
+LAST_WORDS = 1.0
+"""Seconds for answers to be written once all is decided."""
 PATIENCE = 10.0
 """Seconds that a new connection has for its handshake, and for its first request."""
 
@@ -145,6 +147,7 @@ async def listening(
     context: ssl.SSLContext | None = None,
     connections: int = 2_000,
     drain: float = 10.0,
+    notice: float = 0.0,
 ) -> AsyncIterator[str]:
     """Serve ``app`` at ``where``: its URL. At the end no new request is taken, and those that are
     under way get ``drain`` seconds.
@@ -155,11 +158,12 @@ async def listening(
         context: for TLS.
         connections: so many at once; another is told that the server is full.
         drain: seconds.
+        notice: seconds for which ``/readyz`` says that the server stops, before it does.
 
     Raises:
         OSError: nobody can listen there.
     """
-    runner = web.AppRunner(app, shutdown_timeout=drain)
+    runner = web.AppRunner(app, shutdown_timeout=LAST_WORDS)
     await runner.setup()
     served, loop = runner.server, asyncio.get_running_loop()
     assert served is not None
@@ -195,7 +199,11 @@ async def listening(
             yield _url(server.sockets[0].getsockname(), secure=context is not None)
         finally:
             app[CLOSING].set()
+            await asyncio.sleep(notice)
             server.close()
+            # aiohttp's own shutdown reads nothing any more: a body half read would wait in vain.
+            await asyncio.sleep(0)
+            await app[UNDER_WAY].over(drain)
     finally:
         await runner.cleanup()
 

@@ -7,6 +7,7 @@ from enum import Enum
 from http import HTTPStatus
 
 from parcae_adapters.http.problems import (
+    BAD_INPUT,
     BAD_REQUEST,
     CONTENT_TOO_LARGE,
     CONTENT_TYPE,
@@ -193,7 +194,7 @@ def _kinds(route: Route) -> Iterable[Kind]:
     yield from ALWAYS_TOO
     yield INVALID_QUERY
     if route.body is not None:
-        yield from (INVALID_BODY, NOT_JSON, CONTENT_TOO_LARGE)
+        yield from (INVALID_BODY, BAD_INPUT, NOT_JSON, CONTENT_TOO_LARGE)
     if route.idempotent:
         yield INVALID_HEADER
     if route.conditional:

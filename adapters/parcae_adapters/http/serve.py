@@ -57,6 +57,7 @@ class Settings:
         open_metrics: ``/metrics`` needs no token.
         workers: so many jobs run here at once; 0: none.
         reconcile: settle what is overdue, and fire schedules.
+        notice: how long ``/readyz`` says that the server stops, before it takes no more requests.
         drain: how long requests under way, and then workers, get at the end.
         connections: so many at once.
     """
@@ -71,6 +72,7 @@ class Settings:
     open_metrics: bool = False
     workers: int = 0
     reconcile: bool = True
+    notice: timedelta = field(default=seconds(0))
     drain: timedelta = field(default=seconds(10))
     connections: int = 2_000
 
@@ -211,7 +213,8 @@ class Serving:
         if self._stops > 1 and self._worker is not None:
             self._worker.stop()
         worker = 0.0 if self._worker is None else self._worker.drain.total_seconds()
-        limit = self._settings.drain.total_seconds() + (worker if self._stops == 1 else 0.0)
+        limit = self._settings.notice.total_seconds() + self._settings.drain.total_seconds()
+        limit += worker if self._stops == 1 else 0.0
         threading.Thread(
             target=self._force, args=(limit + GRACE,), daemon=True, name="parcae-watchdog"
         ).start()
@@ -252,6 +255,7 @@ class Serving:
                         context=self._context,
                         connections=settings.connections,
                         drain=settings.drain.total_seconds(),
+                        notice=settings.notice.total_seconds(),
                     )
                 )
                 ready(url)

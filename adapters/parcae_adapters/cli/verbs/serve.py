@@ -44,6 +44,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @option("--workers", type=click.IntRange(0, 1_000), default=0, help="So many jobs run here.")
 @option("--reconcile/--no-reconcile", default=True, help="Settle what is overdue.")
 @option(
+    "--notice",
+    type=Duration(),
+    default=seconds(0),
+    metavar="DURATION",
+    show_default="0s",
+    help="How long /readyz says that a stop comes, before it does.",
+)
+@option(
     "--drain",
     type=Duration(),
     default=seconds(10),
@@ -91,6 +99,7 @@ async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) ->
             open_metrics=options["open_metrics"],
             workers=options["workers"],
             reconcile=options["reconcile"],
+            notice=options["notice"],
             drain=drain,
             connections=options["connections"],
         )
@@ -108,6 +117,8 @@ async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) ->
         signal.signal(number, lambda *_: serving.stop())
     try:
         await serving.run(lambda url: note(f"Serving on {url}"))
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {options['listen']}: {error.strerror}"
