@@ -27,6 +27,7 @@ from parcae.filters import Filter
 from parcae.outbox import Dispatch
 from parcae.ports import Deliverable, DeliveryPage, DeliveryQuery, Named, Recorded, Spent, Store
 from parcae.seal import Seal
+from parcae.settling import Answer, Said, settle
 from parcae.subscriptions import (
     Disable,
     Enable,
@@ -249,6 +250,14 @@ class OutboxEngine:
             Rejected: there is no such delivery.
         """
         return await self._report(delivery, Release(token=token))
+
+    async def settle(self, said: Sequence[Said]) -> Sequence[Answer]:
+        """Report and release many at once, in one commit; the answer to each, in their order.
+
+        It costs far less than to do it one by one, and what is refused of one harms no other.
+        """
+        names = tuple(dict.fromkeys(one.delivery for one in said))
+        return await self._run(Named(deliveries=names), lambda view: settle(view, said))
 
     async def replay(self, delivery: StreamId, *, by: str = "") -> Delivery:
         """Send a delivery again, or at once, whatever became of it.
