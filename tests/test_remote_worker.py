@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -28,7 +29,10 @@ from parcae import (
     seconds,
 )
 from parcae import events as e
+from parcae.answers import Renewed
+from parcae.commands import Renew
 from parcae.errors import Unavailable
+from parcae.handle import Held
 from parcae.values import JobId, WorkerId
 from parcae_adapters.cron import CronCalendar
 from parcae_adapters.http import elapsed, outbound
@@ -37,7 +41,7 @@ from parcae_adapters.http.outbound import Sealed, client_session
 from parcae_adapters.http.remote import RemoteEngine, token_from
 from parcae_adapters.http.route import Scope
 from parcae_adapters.http.waiting import CROWD
-from parcae_adapters.http.wire import Refused
+from parcae_adapters.http.wire import Refused, Wire
 from parcae_adapters.memory import MemoryStore
 from parcae_adapters.worker import Worker
 
@@ -230,6 +234,41 @@ def test_given_a_machine_whose_clock_is_set_when_a_lease_is_taken_then_its_end_i
             assert left <= real + seconds(0.05)
             await engine.clock.sleep_until(held.expires_at)
             assert host.clock.now() >= stored.liveness.expires_at - seconds(0.2)
+
+    asyncio.run(scenario())
+
+
+def test_given_an_answer_that_is_late_when_a_lease_is_taken_then_it_is_not_thought_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S24: the time that an answer was on its way is counted against the lease."""
+    exchanged = Wire._exchanged
+
+    async def late(self: Wire, *args: Any) -> Any:
+        found = await exchanged(self, *args)
+        await asyncio.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(Wire, "_exchanged", late)
+    jobs = Jobs()
+
+    @jobs.job("j", timing=SHORT)
+    async def job(_: Context) -> None: ...
+
+    async def scenario() -> None:
+        host = Engine(MemoryStore())
+        await host.submit(job())
+        async with elsewhere(host) as engine:
+            (held,) = await engine.claim(ME, jobs.kinds, request="1")
+            renew = Held(job_id=held.job.id, command=Renew(token=held.lease.token))
+            (renewed,) = await engine.renew([renew])
+            assert isinstance(renewed, Renewed)
+            stored = await host.stored(held.job.id)
+            assert stored is not None
+            assert stored.liveness is not None
+            real = stored.liveness.expires_at - host.clock.now()
+            assert renewed.expires_at - engine.clock.now() <= real
+            assert held.expires_at - engine.clock.now() <= seconds(0.2)
 
     asyncio.run(scenario())
 
