@@ -192,7 +192,8 @@ def written(reply: Reply) -> web.Response:
     headers = {**HEADERS, **reply.headers}
     if reply.body is None:
         return web.Response(status=reply.status, headers=headers)
-    body = json.dumps(plain(reply.body), allow_nan=False).encode()
+    # Most answers are plain values already; only what JSON does not know is made plain.
+    body = json.dumps(reply.body, allow_nan=False, default=plain).encode()
     return web.Response(
         body=body, status=reply.status, headers=headers, content_type="application/json"
     )
