@@ -8,10 +8,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-anno
 
 # Targets share an environment, so `make -j` must not build it twice at once.
 .NOTPARALLEL:
-.PHONY: help demo test check format lint types layers explore soak mutation bench lock dist clean dev
+.PHONY: help demo test check format lint types layers explore soak mutation bench bench-http lock dist clean dev
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' Makefile
 
 demo: ## Archive real files with two workers, one of which is killed
 	$(BOOTSTRAP) demo
@@ -60,9 +60,12 @@ soak: dev ## Kill and freeze workers at random, many times
 mutation: dev ## Change the kernel in small ways, and see that the tests find out
 	$(BIN)/python -m parcae_specs.mutation $(ARGS)
 
-bench: dev ## Measure
+bench: dev ## Measure the store against plain SQLite
 	$(BIN)/python -m parcae_specs.bench $(ARGS)
 	$(BIN)/python -m parcae_specs.bench.claims --write docs/benchmarks.md
+
+bench-http: dev ## Measure what the wire costs: submissions, deliveries, streams
+	$(BIN)/python -m parcae_specs.bench.wire --write docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m parcae_specs.bench.streams --write docs/benchmarks.md
 
 lock: dev ## Write the lock anew; ARGS=--upgrade moves every version

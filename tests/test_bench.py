@@ -10,6 +10,8 @@ import pytest
 from parcae_specs.bench import claims, streams
 from parcae_specs.bench.smoke import compare
 from parcae_specs.bench.syncs import STRACE, per_job
+from parcae_specs.bench.wire import __main__ as wire
+from parcae_specs.bench.wire import deliveries, submits
 
 pytestmark = pytest.mark.alone
 
@@ -72,3 +74,12 @@ def test_a_section_takes_the_place_of_the_one_before_and_of_nothing_else(tmp_pat
     assert page.read_text() == "# Page\n\nFirst.\n\n## One\n\nnew\n\n## Two\n\nlast\n"
     claims.write(page, "## Three\n\nmore\n")
     assert page.read_text().endswith("## Two\n\nlast\n\n## Three\n\nmore\n")
+
+
+def test_given_plain_programs_beside_it_then_the_wire_keeps_its_share(tmp_path: Path) -> None:
+    """A guard against regressions, not the aim: see docs/benchmarks.md for both."""
+    found = submits.compare(tmp_path, rounds=2, count=400)
+    sent = deliveries.compare(tmp_path, rounds=2, count=400)
+    for ratio in (*found.values(), sent):
+        assert max(ratio.rounds) > 0.05
+    assert f"over {deliveries.CONNECTIONS} connections" in wire.section(found, sent)
