@@ -102,6 +102,9 @@ def test_given_the_worker_in_shell_when_jobs_come_then_it_runs_them(tmp_path: Pa
         async with asyncio.timeout(SOON), served(make_app(host, access=access())) as url:
             async with working(["sh", str(script)], url):
                 await written(host, 2)
+                # More than fits into an argument of a process.
+                large = await host.submit(LETTER("y" * 300_000))
+                assert (await large.wait()).completed
             failing = script.read_text().replace(" send) ", " send) exit 3 ;;\n        never) ")
             script.write_text(failing)
             async with working(["sh", str(script)], url):
