@@ -15,7 +15,7 @@ from parcae.errors import ParcaeError
 from parcae.handle import Held
 from parcae.handlers import result_blob
 from parcae.values import Blob, Error, JobId, Token, blob
-from parcae_adapters.http import leased as w
+from parcae_adapters.http import reported as w
 from parcae_adapters.http.holding import known, told
 from parcae_adapters.http.problems import (
     BAD_INPUT,
