@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from http import HTTPStatus
@@ -61,6 +62,9 @@ PROBLEM: Schema = {
 }
 
 
+_NO_WORD = re.compile("[^a-z0-9]+")
+
+
 def described(routes: Iterable[Route], version: str) -> Schema:
     """The whole document."""
     schemas = Schemas()
@@ -85,7 +89,7 @@ def described(routes: Iterable[Route], version: str) -> Schema:
 
 def _operation(route: Route, schemas: Schemas) -> Schema:
     found: Schema = {
-        "operationId": f"{route.tag}-{route.handler.__name__}",
+        "operationId": _NO_WORD.sub("-", f"{route.method}{route.path}".lower()).strip("-"),
         "summary": route.summary,
         "tags": [route.tag],
         "security": [] if route.scope is None else [{"token": []}],

@@ -81,7 +81,10 @@ class Schemas:
     def _reference(self, kind: type) -> Schema:
         name = kind.__name__
         if self._classes.setdefault(name, kind) is not kind:
-            raise TypeError(f"expected one class of the name {name}, got two")
+            # Two modules may call a class alike; the later one's is then told by its module.
+            name = kind.__module__.rpartition(".")[2].title().replace("_", "") + name
+            if self._classes.setdefault(name, kind) is not kind:
+                raise TypeError(f"expected one class of the name {name}, got two")
         if name not in self.named:
             self.named[name] = {}  # It may refer to itself.
             self.named[name] = self._class(kind)

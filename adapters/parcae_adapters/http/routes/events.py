@@ -17,9 +17,9 @@ from parcae.filters import MOST, Filter
 from parcae.values import Position
 from parcae_adapters.http.app import CLOSING, ENGINE, HEADERS
 from parcae_adapters.http.problems import (
+    BAD_INPUT,
     DRAINING,
     INVALID_HEADER,
-    INVALID_QUERY,
     OVERLOADED,
     Fault,
     Problem,
@@ -219,7 +219,7 @@ def _filter(call: Call) -> Filter:
     try:
         return Filter(types=types, kinds=query["kind"], queues=query["queue"], streams=query["job"])
     except ValueError as error:
-        raise Problem(INVALID_QUERY, str(error)) from error
+        raise Problem(BAD_INPUT, str(error)) from error
 
 
 def _tag(name: str) -> str:
@@ -227,7 +227,7 @@ def _tag(name: str) -> str:
     if tag not in TYPES.values():
         expected = "expected a type such as parcae.job.completed"
         fault = Fault(field="type", expected=expected)
-        raise Problem(INVALID_QUERY, f"type: {expected}, got {name[:50]!r}", faults=(fault,))
+        raise Problem(BAD_INPUT, f"type: {expected}, got {name[:50]!r}", faults=(fault,))
     return tag
 
 
@@ -263,7 +263,7 @@ ROUTES: tuple[Route, ...] = (
             _many("queue", "Only of jobs of these queues, and of the queues themselves."),
             _many("type", "Only of these types, such as parcae.job.completed."),
         ),
-        problems=(INVALID_HEADER, OVERLOADED, DRAINING),
+        problems=(BAD_INPUT, INVALID_HEADER, OVERLOADED, DRAINING),
         timeout=None,
         tag="events",
     ),
