@@ -21,7 +21,7 @@ from parcae.employer import Handed
 from parcae.errors import ParcaeError, Unavailable
 from parcae.handle import Held
 from parcae.state import Job
-from parcae.values import Blob, Error, Instant, JobId, Status, Token, WorkerId
+from parcae.values import MAX_NOTE, Blob, Error, Instant, JobId, Status, Token, WorkerId
 from parcae.workers import Presence
 from parcae_adapters.http.elapsed import ElapsedClock
 from parcae_adapters.http.wire import Wire, error_of
@@ -194,7 +194,7 @@ class RemoteWork:
 
     async def release(self, job_id: JobId, token: Token, lacks: str = "") -> a.Accepted:
         """Give a job back."""
-        return await self._report(job_id, "release", {"token": token, "lacks": lacks[:200]})
+        return await self._report(job_id, "release", {"token": token, "lacks": lacks[:MAX_NOTE]})
 
     async def confirm_cancel(self, job_id: JobId, token: Token) -> a.Accepted:
         """Report that the handler has stopped as it was asked to."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import NOTHING, frozen
 
-from parcae_adapters.http.fields import label, many, name, number, text
+from parcae.values import MAX_NOTE
+from parcae_adapters.http.fields import many, name, number, text
 
 MOST_RENEWED = 1_000
 """Leases that one request renews."""
@@ -144,7 +145,7 @@ class GivenBack:
     """The job is given back; ``lacks``: what the worker lacks to run it, where that is why."""
 
     token: int = number(least=0, most=2**53)
-    lacks: str = label()
+    lacks: str = text("", most=MAX_NOTE)
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from parcae import answers as a
 from parcae import commands as c
 from parcae.errors import LeaseLost, Reason, Rejected, Unavailable
-from parcae.events import LateResultRecorded
+from parcae.events import LateResultRecorded, Released
 from parcae.fsck import fsck
 from parcae.handle import Held
 from parcae.handlers import result_blob
@@ -164,7 +164,12 @@ class Working:
         """S19."""
         job_id = await world.submit()
         token = (await world.claim()).lease.token
-        assert (await world.engine.release(job_id, token)).status is Status.SCHEDULED
+        lacks = "no phase 'sail'\n" + "x" * 300
+        given_back = await world.engine.release(job_id, token, lacks)
+        assert given_back.status is Status.SCHEDULED
+        event = (await world.host.history(job_id))[-1].event
+        assert isinstance(event, Released)
+        assert event.lacks == lacks
         assert (await world.claim("2")).lease.token == token + 1
         assert (await world.host.show(job_id)).attempts == 0
 
