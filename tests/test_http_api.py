@@ -325,6 +325,10 @@ def test_given_every_wrong_body_then_each_is_a_4xx_that_says_what_was_expected()
         packed = {**kind, "Content-Encoding": "gzip"}
         gzip = await client("POST", "/v1/jobs", data=b"{}", headers=packed)
         assert 400 <= gzip.status < 500
+        for expectation in ("100-continue", "the-moon"):
+            headers = {**kind, "Expect": expectation}
+            response = await client("POST", "/v1/jobs", data=io.BytesIO(b"{"), headers=headers)
+            await problem(response, "bad-request", 400)
         await problem(await client("GET", "/v1/jobs?limit=0"), "invalid-query", 400)
         await problem(await client("GET", "/v1/jobs?bogus=1"), "invalid-query", 400)
         await problem(await client("GET", "/v1/jobs?worker=a&worker=b"), "invalid-query", 400)

@@ -93,8 +93,10 @@ def make_app(
         open_metrics: ``/metrics`` needs no token.
         more: further routes.
     """
-    # As a middleware it sees every request, whatever its path: a route of all paths would not.
+    # As a middleware it sees every request, whatever its path: a route of all paths would not, but
+    # spares aiohttp the making of a 404 that nobody sends.
     app = web.Application(client_max_size=MOST_BYTES, middlewares=[entry])
+    app.router.add_route("*", "/{path:.*}", _nowhere, expect_handler=_expect)
     app[ENGINE] = engine
     app[ACCESS] = access
     app[CLOSING] = asyncio.Event()
@@ -118,6 +120,19 @@ def modules() -> list[Any]:
     """The modules with routes, by their names."""
     names = sorted(one.name for one in pkgutil.iter_modules(package.__path__))
     return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+
+
+async def _nowhere(request: web.Request) -> web.StreamResponse:
+    """Where no request gets: :func:`entry` answers it."""
+    raise NotImplementedError(request.method)
+
+
+async def _expect(request: web.Request) -> None:
+    """Ask for the body where the client waits for that; other expectations may be ignored."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What aiohttp itself does: an error may still be the first of the answer.
+        request.writer.output_size = 0
 
 
 @web.middleware

@@ -178,6 +178,10 @@ class SubmitJob:
     timing: TimingPolicy | None = None
 
 
+RUN = (PhaseSpec(name="run"),)
+RETRY, LOST, TIMING, LANE = Retry(), OnLost(), Timing(), Lane()
+"""What holds where a submission says nothing: made and checked once."""
+
 OURS = ("definition", "phases", "queue", "retry", "on_lost", "timing")
 """What a definition says, so that a submission must not where the server has one."""
 
@@ -212,17 +216,16 @@ def asked(body: SubmitJob, jobs: Jobs | None, where: str = "$") -> Request[Any]:
 def _free(body: SubmitJob) -> Request[Any]:
     """A job of a kind that somebody else defines."""
     payload = dump(body.arguments)
-    phases = body.phases or (PhasePlan(name="run"),)
     lost = body.on_lost
     spec = Spec(
         kind=body.kind,
         definition=body.definition or "1",
-        phases=tuple(one.value() for one in phases),
+        phases=RUN if body.phases is None else tuple(one.value() for one in body.phases),
         payload=blob(PAYLOAD, payload),
-        lane=Lane(queue=body.queue or "default"),
-        retry=Retry() if body.retry is None else body.retry.value(),
-        on_lost=OnLost() if lost is None else OnLost(action=lost.action, times=lost.times),
-        timing=Timing() if body.timing is None else body.timing.value(),
+        lane=LANE if body.queue is None else Lane(queue=body.queue),
+        retry=RETRY if body.retry is None else body.retry.value(),
+        on_lost=LOST if lost is None else OnLost(action=lost.action, times=lost.times),
+        timing=TIMING if body.timing is None else body.timing.value(),
     )
     return Request(spec=spec, payload=payload)
 
