@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from attrs import evolve as replace
@@ -384,6 +386,35 @@ def test_what_is_open_is_looked_at_again_and_what_is_over_is_not(
         assert isinstance(events[-1], d.DeliveryStarted | d.DeliveryDied)
 
 
+STATES: Mapping[str, d.DeliveryState] = {
+    "waiting": d.Waiting(at=EPOCH),
+    "sending": d.Sending(token=ONE, worker=ANN, request="r", since=EPOCH, until=at(60)),
+    "done": d.Done(at=EPOCH),
+    "dead": d.Dead(at=EPOCH, cause=d.Died.EXHAUSTED),
+}
+
+
+def test_the_table_in_the_specification_says_what_may_follow_what() -> None:
+    """S2: no other event follows, and each leads where it says."""
+    page = (Path(__file__).parent.parent / "specs" / "lifecycle.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+|–) \| ((?:`\w+` ?)+) \| (\w+) \|$", page, re.MULTILINE)
+    told = {(a, one, b) for a, names, b in rows for one in re.findall(r"`(\w+)`", names)}
+    kinds = {type(one).__name__ for one in EVENTS}
+    expected = {row for row in told if row[1] in kinds}
+    found = {("–", "DeliveryOwed", "waiting")}
+    for name, state in STATES.items():
+        token = Token(1 if name == "sending" else 0)
+        before = replace(after(), state=state, token=token)
+        for event in EVENTS:
+            try:
+                then = d.evolve(NAME, before, event)
+            except Corrupt:
+                continue
+            to = "gone" if then is None else type(then.state).__name__.lower()
+            found.add((name, type(event).__name__, to))
+    assert found == expected
+
+
 EVENTS: Sequence[d.DeliveryEvent] = (
     OWED,
     started(1),
@@ -395,6 +426,7 @@ EVENTS: Sequence[d.DeliveryEvent] = (
     d.DeliveryDied(at=EPOCH, cause=d.Died.EXHAUSTED),
     d.DeliveryDied(at=EPOCH, cause=d.Died.EXHAUSTED, token=ONE, attempt=NO),
     d.DeliveryReplayed(at=EPOCH),
+    d.LateAttemptRecorded(at=EPOCH, token=ONE, attempt=YES),
     d.DeliveryDeleted(at=EPOCH),
 )
 

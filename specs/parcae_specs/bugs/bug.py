@@ -10,6 +10,8 @@ from parcae_specs.explorer.crowds.replay import replay
 from parcae_specs.explorer.crowds.search import explore as explore_crowd
 from parcae_specs.explorer.liveness import Graph
 from parcae_specs.explorer.model import EVERY_JOB_ENDS, Model
+from parcae_specs.explorer.outgoing.model import Outgoing
+from parcae_specs.explorer.outgoing.search import explore as explore_outgoing
 from parcae_specs.explorer.schedule import Schedule, schedule
 from parcae_specs.explorer.search import explore
 
@@ -33,7 +35,7 @@ class Bug:
     name: str
     seen: tuple[str, ...] = ()
     guarantee: str
-    model: Model | Crowd
+    model: Model | Crowd | Outgoing
     changes: tuple[Change, ...]
     endless: bool = False
 
@@ -48,7 +50,7 @@ class Caught:
         steps: of the shortest schedule.
         worlds: that were looked at.
         schedule: the shortest one; ``None``: it is a loop, or of many jobs.
-        lines: of many jobs, the shortest way in words.
+        lines: of many jobs and of webhooks, the shortest way in words.
         again: of many jobs, it went wrong in real time, too.
     """
 
@@ -66,6 +68,8 @@ def hunt(bug: Bug) -> Caught:
     with planted(*bug.changes):
         if isinstance(bug.model, Crowd):
             return _among_many(bug.model)
+        if isinstance(bug.model, Outgoing):
+            return _of_webhooks(bug.model)
         return _endless(bug.model) if bug.endless else _hunt(bug.model)
 
 
@@ -81,6 +85,19 @@ def _among_many(model: Crowd) -> Caught:
         worlds=found.states,
         lines=told.lines,
         again=told.again,
+    )
+
+
+def _of_webhooks(model: Outgoing) -> Caught:
+    found = explore_outgoing(model, limit=LIMIT)
+    if found.violation is None:
+        return Caught(worlds=found.states)
+    return Caught(
+        guarantee=found.violation.guarantee,
+        message=found.violation.message,
+        steps=len(found.lines),
+        worlds=found.states,
+        lines=found.lines,
     )
 
 

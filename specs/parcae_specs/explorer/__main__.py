@@ -15,6 +15,12 @@ from parcae_specs.explorer.crowds.search import explore as explore_many
 from parcae_specs.explorer.crowds.slices import DEEP as DEEP_CROWDS
 from parcae_specs.explorer.crowds.slices import LIVELY as LIVELY_CROWDS
 from parcae_specs.explorer.crowds.slices import SLICES as CROWDS
+from parcae_specs.explorer.outgoing.model import Outgoing
+from parcae_specs.explorer.outgoing.report import bound as bound_of_webhooks
+from parcae_specs.explorer.outgoing.search import LIMIT as WEBHOOKS
+from parcae_specs.explorer.outgoing.search import explore as explore_webhooks
+from parcae_specs.explorer.outgoing.slices import DEEP as DEEP_OUTGOING
+from parcae_specs.explorer.outgoing.slices import SLICES as OUTGOING
 from parcae_specs.explorer.report import bound, bytes_per_state
 from parcae_specs.explorer.search import explore
 from parcae_specs.explorer.slices import DEEP, LIVELY, SLICES
@@ -33,7 +39,11 @@ where its bound says. A violation of any guarantee ends the run and prints its s
 def main(arguments: Sequence[str] | None = None) -> int:
     """Explore what is asked for; 1: something is wrong."""
     asked = _parser().parse_args(arguments)
-    every = [*(DEEP if asked.deep else SLICES), *(DEEP_CROWDS if asked.deep else CROWDS)]
+    every = [
+        *(DEEP if asked.deep else SLICES),
+        *(DEEP_CROWDS if asked.deep else CROWDS),
+        *(DEEP_OUTGOING if asked.deep else OUTGOING),
+    ]
     unknown = set(asked.slices) - set(every)
     if unknown:
         sys.stderr.write(f"there is no slice {', '.join(sorted(unknown))}; there are: {every}\n")
@@ -80,6 +90,8 @@ def _one(name: str, deep: bool, limit: int | None) -> Toll:
     """Explore one slice; what comes back has no functions in it, so it can cross processes."""
     if name in DEEP_CROWDS:
         return _of_many(name, limit)
+    if name in OUTGOING:
+        return _of_webhooks((DEEP_OUTGOING if deep else OUTGOING)[name], limit)
     found = explore((DEEP if deep else SLICES)[name], limit)
     return Toll(
         name=name,
@@ -105,6 +117,20 @@ def _of_many(name: str, limit: int | None) -> Toll:
         whole=many.whole,
         seconds=many.seconds,
         good=many.violation is None,
+    )
+
+
+def _of_webhooks(model: Outgoing, limit: int | None) -> Toll:
+    found = explore_webhooks(model, WEBHOOKS if limit is None else limit)
+    return Toll(
+        name=model.name,
+        text=bound_of_webhooks(found),
+        worlds=found.states,
+        steps=found.steps,
+        depth=found.depth,
+        whole=found.whole,
+        seconds=found.seconds,
+        good=found.violation is None,
     )
 
 
