@@ -3,6 +3,7 @@
 For longer::
 
     parcae serve --listen 127.0.0.1:8420  # prints the token
+    export SCHEMATHESIS_HOOKS=tests/schemathesis_hooks.py
     schemathesis --config-file tests/schemathesis.toml run http://127.0.0.1:8420/openapi.json \
         -H "Authorization: Bearer $TOKEN" --max-examples 200 --continue-on-failure
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from parcae_adapters.http.route import Scope
 from parcae_adapters.memory import MemoryStore
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
 
 async def _run(url: str, folder: Path) -> tuple[int, str]:
@@ -31,11 +34,12 @@ async def _run(url: str, folder: Path) -> tuple[int, str]:
         *(sys.executable, "-m", "schemathesis.cli"),
         *("--config-file", str(CONFIG), "run", f"{url}/openapi.json", "--no-color"),
         *("-H", f"Authorization: Bearer {TOKENS[Scope.ADMIN]}"),
-        *("--continue-on-failure", "--request-timeout", "3"),
+        *("--continue-on-failure", "--request-timeout", "5"),
         *("--phases", "fuzzing,stateful", "--max-examples", "2", "--seed", "17"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=folder,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
     )
     out, _ = await process.communicate()
     return process.returncode or 0, out.decode()

@@ -179,7 +179,10 @@ def _responses(route: Route, schemas: Schemas) -> Schema:
 
 def _good(route: Route, schemas: Schemas, says: str) -> Schema:
     found: Schema = {"description": says}
-    if route.media != "application/json":
+    if route.media == "text/event-stream":
+        # No schema of 3.1 says what the events of a stream look like.
+        found["content"] = {route.media: {}}
+    elif route.media != "application/json":
         found["content"] = {route.media: {"schema": {"type": "string"}}}
     elif route.reply is not None:
         found["content"] = {"application/json": {"schema": schemas.of(route.reply)}}
