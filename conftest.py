@@ -9,7 +9,7 @@ from typing import Any
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-RUN = ["docs/bridges.md", "docs/graphs.md", "docs/queues.md"]
+RUN = ["docs/bridges.md", "docs/graphs.md", "docs/queues.md", "docs/webhooks.md"]
 """Pages whose code runs as it stands; that of others is a part of something."""
 
 

@@ -39,6 +39,10 @@ VERBS: Mapping[str, str] = {
     "queue": "queue",
     "group": "group",
     "schedule": "schedule",
+    "webhook": "webhook",
+    "dispatch": "dispatch",
+    "seal": "seal",
+    "unseal": "unseal",
     "validate": "validate",
     "deploy": "deploy",
     "retain": "retain",
@@ -112,6 +116,14 @@ def parcae() -> None:
     """
 
 
+LONGEST = 1_000
+"""Characters of an error at the most: whoever hands in a megabyte wants no megabyte back."""
+
+
+def _said(error: Exception) -> str:
+    return cut(clean(str(error)), LONGEST)
+
+
 def _plugins() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
 
@@ -126,10 +138,10 @@ def _tell(error: Exception, session: Session) -> Exit | int:
             return error.exit_code
         case click.UsageError():
             path = error.ctx.command_path if error.ctx is not None else "parcae"
-            say(f"{error.format_message()} Try: {path} --help")
+            say(f"{cut(error.format_message(), LONGEST)} Try: {path} --help")
             return error.exit_code
         case click.ClickException():
-            say(error.format_message())
+            say(cut(error.format_message(), LONGEST))
             return error.exit_code
         case ModuleNotFoundError():
             with suppress(ModuleNotFoundError):
@@ -140,9 +152,9 @@ def _tell(error: Exception, session: Session) -> Exit | int:
     code = of_error(error)
     if code is Exit.INTERNAL:
         where = "" if session.debug else " (--debug shows where)"
-        say(f"internal error: {type(error).__name__}: {clean(str(error))}{where}")
+        say(f"internal error: {type(error).__name__}: {_said(error)}{where}")
     else:
-        say(f"{clean(str(error))}{session.advice(code)}")
+        say(f"{_said(error)}{session.advice(code)}")
     return code
 
 

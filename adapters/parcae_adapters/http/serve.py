@@ -26,9 +26,11 @@ from parcae.schedules import Calendar
 from parcae.values import seconds
 from parcae_adapters.http.access import Access, Grant, digest, new_token
 from parcae_adapters.http.app import make_app
+from parcae_adapters.http.guard import Guard
 from parcae_adapters.http.hosts import LOOPBACK, Hosts
 from parcae_adapters.http.listening import Address, listening, tls
 from parcae_adapters.http.route import Scope
+from parcae_adapters.http.routes.subscriptions import GUARD
 from parcae_adapters.http.tokens import TokenFile
 from parcae_adapters.worker import Worker
 
@@ -177,6 +179,8 @@ class Serving:
         jobs: what submissions are checked against, and what workers run.
         calendar: what reads cron expressions.
         components: further parts.
+        guard: what the addresses of webhooks are held against; by default they go out into the
+            world only.
         tell: is given what must not go into a log: the token of a server without a file of them.
     """
 
@@ -188,6 +192,7 @@ class Serving:
         jobs: Jobs | None = None,
         calendar: Calendar | None = None,
         components: Iterable[Component] = (),
+        guard: Guard | None = None,
         tell: Callable[[str], None],
     ) -> None:
         if settings.workers and jobs is None:
@@ -197,6 +202,7 @@ class Serving:
         self._jobs = jobs
         self._calendar = calendar
         self._components = tuple(components)
+        self._guard = guard
         self._access = access(settings, tell)
         self._context = settings.context()
         self._stops = 0
@@ -248,6 +254,8 @@ class Serving:
                     hosts=settings.hosts(),
                     open_metrics=settings.open_metrics,
                 )
+                if self._guard is not None:
+                    app[GUARD] = self._guard
                 url = await stack.enter_async_context(
                     listening(
                         app,

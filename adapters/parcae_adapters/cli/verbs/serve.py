@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve as replace
 
-from parcae import Jobs
+from parcae import Engine, Jobs
 from parcae.values import seconds
 from parcae_adapters.cli.options import Duration, arranged, common, option
 from parcae_adapters.cli.output import note, start_logging
+from parcae_adapters.cli.reach import reach
+from parcae_adapters.cli.reach import settings as outgoing
 from parcae_adapters.cli.session import Session
 from parcae_adapters.cli.targets import Target
 from parcae_adapters.cli.verbs.worker import calendar
@@ -43,6 +46,8 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @option("--open-metrics", is_flag=True, help="/metrics needs no token.")
 @option("--workers", type=click.IntRange(0, 1_000), default=0, help="So many jobs run here.")
 @option("--reconcile/--no-reconcile", default=True, help="Settle what is overdue.")
+@option("--dispatch/--no-dispatch", default=True, help="Send webhooks.")
+@reach
 @option(
     "--notice",
     type=Duration(),
@@ -73,6 +78,8 @@ def command(session: Session, /, jobs: Jobs | None, log_format: str, **options: 
 
     With MODULE:JOBS submissions are checked against what it defines, and --workers run it.
 
+    Webhooks go by https, and out into the world only, unless the options say otherwise.
+
     On this machine alone no tokens are needed: a new one is printed. For others there is a file of
     them, and TLS. SIGTERM: /readyz says so, requests and handlers get their time, then it ends.
     """
@@ -82,9 +89,20 @@ def command(session: Session, /, jobs: Jobs | None, log_format: str, **options: 
 
 async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) -> None:
     # The drivers are loaded only where they are needed.
+    from parcae.outbox_engine import OutboxEngine
+    from parcae_adapters.http.dispatcher import Dispatcher
+    from parcae_adapters.http.guard import Guard
     from parcae_adapters.http.listening import address
     from parcae_adapters.http.serve import Serving, Settings
     from parcae_adapters.sqlite import SqliteStore
+
+    sends = options.pop("dispatch")
+    # What is under way is given the time that requests are given.
+    chosen = replace(outgoing(options), drain=options["drain"])
+    guard = Guard(chosen.allowed)
+
+    def dispatching(engine: Engine) -> Dispatcher:
+        return Dispatcher(OutboxEngine(engine.store), chosen, guard=guard)
 
     drain: timedelta = options["drain"]
     try:
@@ -108,6 +126,8 @@ async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) ->
             settings,
             jobs=jobs,
             calendar=calendar(),
+            components=(dispatching,) if sends or chosen.sealed else (),
+            guard=guard,
             tell=lambda token: note(f"For this process alone, the token is: {token}"),
         )
     except ValueError as error:
