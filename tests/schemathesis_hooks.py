@@ -12,7 +12,7 @@ LONGEST = 60
 def _hurried(found: Any) -> Any:
     """The same, but that a lawful wait is none."""
     wait = found.get("wait") if isinstance(found, dict) else None
-    if type(wait) in (int, float) and 0 <= wait <= LONGEST:
+    if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait <= LONGEST:
         return {**found, "wait": 0}
     if isinstance(wait, str) and wait.isascii() and wait.isdigit() and int(wait) <= LONGEST:
         return {**found, "wait": "0"}
