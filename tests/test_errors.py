@@ -29,10 +29,12 @@ from parcae_specs.story import (
     delete,
     done,
     given,
+    migrate,
     reconcile,
     release,
     renew,
     settle,
+    shape,
     spec,
     start,
     undo,
@@ -43,6 +45,7 @@ from parcae_specs.story import submit as admit
 HASTY = Timing(attempt=seconds(10))
 HUGE = c.CompletePhase(token=Token(1), phase="a", result=Blob("result/a", MAX_BLOB + 1, "00" * 32))
 HELD = (admit("a", "b"), claim(), start("a"))
+AB = shape("1", "a", "b")
 
 # Each refused story, and how it is taken once the one thing is mended that the reason names.
 SOLE: dict[Reason, tuple[Story, Story]] = {
@@ -111,6 +114,10 @@ SOLE: dict[Reason, tuple[Story, Story]] = {
     Reason.STALE: (
         given(admit("a", timing=Timing(stale_after=minutes(1)))).when(at(60), claim()),
         given(admit("a", timing=Timing(stale_after=minutes(1)))).when(at(59), claim()),
+    ),
+    Reason.NOT_MIGRATABLE: (
+        given(*HELD, done("a"), release()).when(migrate(AB, shape("2", "c"))),
+        given(*HELD, done("a"), release()).when(migrate(AB, shape("2", "a", "c"))),
     ),
     Reason.WOULD_SHORTEN: (
         given(at(9), *HELD).when(at(8), renew()),
@@ -191,7 +198,7 @@ def test_a_rejection_says_what_would_be_lawful() -> None:
     refusal = given(admit("a")).when(delete()).last.refusal
     assert isinstance(refusal, Rejected)
     assert (refusal.status, refusal.command) == ("scheduled", "Delete")
-    lawful = ("Abandon", "Annotate", "Cancel", "Claim", "Quarantine", "Reconcile")
+    lawful = ("Abandon", "Annotate", "Cancel", "Claim", "Migrate", "Quarantine", "Reconcile")
     assert refusal.lawful == lawful
     assert f"which takes {', '.join(lawful)}" in str(refusal)
     nobody = given().when(reconcile()).last.refusal

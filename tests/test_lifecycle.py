@@ -38,14 +38,14 @@ from parcae_specs.story import (
 PROSE: dict[str | None, str] = {
     None: "Submitted→pending",
     "pending": "DependencySettled→pending Scheduled→scheduled Cancelled→cancelled Failed→failed "
-    "Annotated→pending",
-    "scheduled": "Started→running Cancelled→cancelled Failed→failed Quarantined→quarantined "
+    "Migrated→pending Annotated→pending",
+    "scheduled": "Migrated→scheduled Started→running Cancelled→cancelled Failed→failed Quarantined→quarantined "
     "CompensationBegan→compensating Annotated→scheduled LateResultRecorded→scheduled",
     "running": "PhaseStarted→running PhaseCompleted→running CancelRequested→running "
     "RetryScheduled→scheduled Released→scheduled Completed→completed Failed→failed "
     "Cancelled→cancelled Quarantined→quarantined CompensationBegan→compensating "
     "Annotated→running LateResultRecorded→running",
-    "compensating": "CompensationClaimed→compensating UndoStarted→compensating "
+    "compensating": "Migrated→compensating CompensationClaimed→compensating UndoStarted→compensating "
     "UndoCompleted→compensating UndoRetryScheduled→compensating "
     "CompensationReleased→compensating CompensationLost→compensating "
     "CancelRequested→compensating Compensated→compensated Quarantined→quarantined "
@@ -109,6 +109,7 @@ def test_what_is_lawful_is_named_in_order() -> None:
         "Annotate",
         "Cancel",
         "Claim",
+        "Migrate",
         "Quarantine",
         "Reconcile",
     )

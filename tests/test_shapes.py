@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from parcae import events as e
 from parcae.errors import Reason
+from parcae.shape import Shape
 from parcae.shapes import (
     Changed,
     DifferenceKind,
     Handlers,
-    Shape,
     Verdict,
     differences,
     fit,

@@ -19,8 +19,9 @@ from parcae_specs.tla.models import EVERY, NEVER, SMALL, Model
 from parcae_specs.tla.project import SAID
 from parcae_specs.tla.tlc import JAR, MODULE, Failed, Missing, Tools, lines, tools
 
-ELSEWHERE = {e.Submitted, e.Scheduled, e.DependencySettled, e.Annotated, e.Deleted}
-"""One job, admitted already and never deleted: what comes before and after is not modelled."""
+ELSEWHERE = {e.Submitted, e.Scheduled, e.DependencySettled, e.Annotated, e.Deleted, e.Migrated}
+"""One job of one shape, admitted already and never deleted: what comes before and after, or gives
+it another shape, is not modelled."""
 
 SIZES = {
     "attempts": (5_950, 123_140, 34_784),

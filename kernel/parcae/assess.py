@@ -65,6 +65,8 @@ def tell(event: e.Event) -> str:
             return _back_in_line(event)
         case e.Failed() | e.Cancelled() | e.CompensationBegan() | e.Quarantined():
             return _ended_badly(event)
+        case e.Migrated():
+            return _migrated(event)
         case e.Annotated():
             return f"{event.by or 'Somebody'} noted: {event.note}"
         case e.LateResultRecorded() if event.kind is ReportKind.ABANDONED:
@@ -90,6 +92,15 @@ def _submitted(event: e.Submitted) -> str:
         return f"{what}."
     carried = ", ".join(one.phase for one in event.carried) or "nothing"
     return f"{what} to retry job {origin.job_id} ({origin.mode}), taking over {carried}."
+
+
+def _migrated(event: e.Migrated) -> str:
+    shape = event.shape
+    who = f"{event.by} gave it" if event.by else "It took"
+    names = ", ".join(
+        f"{one.name} (was {one.known_as})" if one.known_as else one.name for one in shape.phases
+    )
+    return f"{who} the shape of version {shape.definition}: its phases are {names}."
 
 
 def _back_in_line(event: e.RetryScheduled | e.Released) -> str:

@@ -21,6 +21,7 @@ from parcae import schedules as d
 from parcae.change import AnyEvent
 from parcae.codec import TAGS
 from parcae.filters import Filter
+from parcae.shape import Reshaped
 from parcae.state import Job
 from parcae.values import MAX_NAME, Error, Instant, StreamId, Version, cut
 
@@ -201,6 +202,10 @@ def _rate(value: q.Rate) -> dict[str, Any]:
     return {"count": value.count, "per": value.per.total_seconds()}
 
 
+def _definition(value: Reshaped) -> str:
+    return _name(value.definition)
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -247,6 +252,7 @@ _TOLD: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "ticks": ("ticks", len),
     "jobs": ("jobs", len),
     "skipped": ("skipped", _same),
+    "shape": ("definition", _definition),
 }
 """What may be told of an event's own fields, as what and how. What is not here is not told: lists
 are counted, and a field that comes later waits until somebody has thought about it."""

@@ -54,6 +54,7 @@ TAGS: Mapping[str, type[AnyEvent]] = {
     "compensation-lost": e.CompensationLost,
     "compensated": e.Compensated,
     "quarantined": e.Quarantined,
+    "migrated": e.Migrated,
     "annotated": e.Annotated,
     "late-result-recorded": e.LateResultRecorded,
     "deleted": e.Deleted,
@@ -199,7 +200,7 @@ def encode_job(job: s.Job) -> bytes:
 
 
 def decode_job(job_id: JobId, spec: bytes | Spec, state: bytes) -> s.Job:
-    """The job that was stored as these two; the spec may be a decoded one.
+    """The job that was stored as these two; the spec may be a decoded one, in its shape or not.
 
     Raises:
         Corrupt: damaged, or written by a later version.
@@ -209,13 +210,22 @@ def decode_job(job_id: JobId, spec: bytes | Spec, state: bytes) -> s.Job:
             spec = decode_spec(spec, job_id=job_id)
         record = _schema(load(state))
         _unpack(record.get("state"), spec)
-        job = _JOB_BACK({**record, "id": job_id, "spec": spec}, s.Job)
+        job = _in_shape(_JOB_BACK({**record, "id": job_id, "spec": spec}, s.Job))
         _require_sound(job)
     except Corrupt:
         raise
     except Exception as error:
         raise Corrupt(_says(state, error), job_id=job_id) from error
     return job
+
+
+def _in_shape(job: s.Job) -> s.Job:
+    """The spec stands in the first event; which phases a migration gave the job, in its state."""
+    shape = job.reshaped
+    if shape is None:
+        return job
+    spec = replace(job.spec, definition=shape.definition, phases=shape.phases)
+    return replace(job, spec=spec)
 
 
 def _unpack(state: Any, spec: Spec) -> None:

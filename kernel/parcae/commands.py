@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from parcae.shape import Moves, Shape
 from parcae.spec import Carried, Spec
 from parcae.values import (
     MAX_NAME,
@@ -206,6 +207,23 @@ class Quarantine:
 
 
 @frozen(kw_only=True)
+class Migrate:
+    """Give a job that nobody holds the shape that its definition has today.
+
+    Attributes:
+        was: the shape for which the moves were found: a job that has another is left alone.
+        now: the shape of today.
+        moves: what the phases of the one have become in the other.
+        by: who asks.
+    """
+
+    was: Shape
+    now: Shape
+    moves: Moves = field(factory=Moves)
+    by: str = field(default="", validator=valid_label)
+
+
+@frozen(kw_only=True)
 class Abandon:
     """Report that the host's own queue has given the job up, which its handler cannot say.
 
@@ -262,6 +280,7 @@ Command = (
     | WorkerCommand
     | Cancel
     | Quarantine
+    | Migrate
     | Abandon
     | Reconcile
     | Annotate

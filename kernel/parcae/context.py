@@ -21,11 +21,19 @@ def result_name(phase: str) -> str:
     return f"result/{phase}"
 
 
+def results(job: Job) -> Mapping[str, str]:
+    """Which blob holds the result of which phase. One that was renamed since keeps its blob."""
+    pairs = zip(job.spec.phases, job.phases, strict=True)
+    return {spec.name: one.result.name for spec, one in pairs if one.result is not None}
+
+
 def idempotency_key(job: Job, phase: str, *, undo: bool = False) -> str:
     """The key under which a phase of ``job``, or its undo, is done: see :class:`Context`."""
     origin = job.spec.origin
     root = job.id if origin is None else origin.root
-    return f"{root}/{phase}" + "/undo" * undo
+    spec = job.phase_spec(phase)
+    name = phase if spec is None else spec.goes_by
+    return f"{root}/{name}" + "/undo" * undo
 
 
 class Step(Protocol):

@@ -13,10 +13,12 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast
 from attrs import field, frozen
 from attrs.validators import optional
 
+from parcae.commands import Migrate
 from parcae.context import PAYLOAD, Context
 from parcae.handlers import Handler, Phase, arguments_of, bind
 from parcae.payloads import dump
-from parcae.shapes import Changed, Fit, Handlers, Shape, fit
+from parcae.shape import Moves, Shape
+from parcae.shapes import Changed, Fit, Handlers, Verdict, fit, shape_of
 from parcae.spec import OnLost, Retry, Spec, Timing, Unique
 from parcae.state import Job
 from parcae.values import Lane, blob, seconds, valid_duration, valid_name, valid_number
@@ -24,6 +26,9 @@ from parcae.values import Lane, blob, seconds, valid_duration, valid_name, valid
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+Migration = Callable[[Shape], Moves]
+"""Says what the phases of an old shape have become. Pure: the same for every job of that shape."""
 
 Async = Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]
 Plain = Callable[Concatenate[Context, P], R]
@@ -115,6 +120,7 @@ class Saga(Generic[P]):
         self.options = options
         self.phases: dict[str, Phase[Any]] = {}
         self.retired: dict[str, Phase[Any]] = {}
+        self.migrations: dict[str, Migration] = {}
 
     @property
     def shape(self) -> Shape:
@@ -131,7 +137,53 @@ class Saga(Generic[P]):
 
     def fit(self, job: Job) -> Fit:
         """What becomes of ``job`` here; see :func:`parcae.shapes.fit`."""
-        return fit(job, self.shape, self.handlers, self.options.changed)
+        try:
+            command = self.migration(shape_of(job.spec))
+        except ValueError as error:
+            return Fit(verdict=Verdict.GIVE_BACK, broken=str(error))
+        return fit(job, self.shape, self.handlers, self.options.changed, command)
+
+    def migrate(self, *versions: str | int) -> Callable[[Migration], Migration]:
+        """Register the function that migrates living jobs of these older versions.
+
+        It is given the :class:`~parcae.shape.Shape` of the job and returns
+        :class:`~parcae.shape.Moves`: what its phases have become.
+
+        Raises:
+            TypeError: the definition has not chosen ``changed='migrate'``, or no version, its own
+                one or one that has a function already is named.
+        """
+        names = [str(one) for one in versions]
+        if self.options.changed is not Changed.MIGRATE:
+            raise TypeError(f"expected saga {self.name!r} to have changed='migrate'")
+        taken = {self.options.version, *self.migrations}
+        if not names or len(set(names)) != len(names) or taken & set(names):
+            expected = f"older versions of saga {self.name!r} that have no function yet"
+            raise TypeError(f"expected {expected}, got {names}")
+
+        def register(function: Migration) -> Migration:
+            self.migrations.update(dict.fromkeys(names, function))
+            return function
+
+        return register
+
+    def migration(self, was: Shape, by: str = "") -> Migrate | None:
+        """What is asked of living jobs of that shape; ``None``: nothing.
+
+        Raises:
+            ValueError: the function for that version raised, or returned something else.
+        """
+        function = self.migrations.get(was.version)
+        if function is None:
+            return None
+        try:
+            moves = function(was)
+            if not isinstance(moves, Moves):
+                raise TypeError(f"expected Moves, got {moves!r:.200}")
+        except Exception as error:
+            what = f"the function that migrates kind {self.name!r} from version {was.version}"
+            raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
+        return Migrate(was=was, now=self.shape, moves=moves, by=by)
 
     def handler(self, name: str) -> Phase[Any]:
         """The phase of that name, one that only old jobs have included.

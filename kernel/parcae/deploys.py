@@ -12,7 +12,8 @@ from parcae.definitions import Jobs, Saga
 from parcae.errors import Reason, Rejected
 from parcae.phrases import MOST, count, listed
 from parcae.ports import Query, Store
-from parcae.shapes import Changed, Difference, Shape, differences, lacks, shape_of
+from parcae.shape import Shape
+from parcae.shapes import Changed, Difference, Handlers, differs, lacks, migrated, shape_of
 from parcae.state import Job
 from parcae.values import MAX_NOTE, TERMINAL, JobId, Status, cut
 from parcae.worker_engine import WorkerEngine
@@ -38,6 +39,8 @@ class Stray:
         lacks: the handlers that some of them may need and that are not there, in words.
         jobs: how many there are.
         held: how many of them are held by a worker.
+        migrate: how many of them can take the shape of today.
+        unfit: why others cannot, though there is a function for their version.
         examples: some of them.
     """
 
@@ -50,13 +53,15 @@ class Stray:
     jobs: int
     held: int
     examples: tuple[JobId, ...]
+    migrate: int = 0
+    unfit: tuple[str, ...] = ()
 
     @property
     def error(self) -> bool:
         """Whether a worker does not start over it."""
         if self.choice is Changed.QUARANTINE and self.differences:
             return False
-        return bool(self.lacks) or self.choice is not Changed.FINISH
+        return bool(self.lacks) or self.choice is Changed.REFUSE
 
     def __str__(self) -> str:
         """What differs, what it means, and what to do about it."""
@@ -78,6 +83,8 @@ class Stray:
         missing = listed(self.lacks)
         if self.choice is Changed.QUARANTINE and self.differences:
             return "Those that nobody holds are quarantined, as changed='quarantine' says"
+        if self.choice is Changed.MIGRATE:
+            return self._of_migration
         if self.lacks:
             kept = f"keep the old code for {missing} with retired=True"
             chosen = "" if self.choice is Changed.FINISH else " and choose changed='finish'"
@@ -85,6 +92,18 @@ class Stray:
         if self.choice is Changed.FINISH:
             return "They finish as they were admitted, as changed='finish' says"
         return f"Choose changed='finish' (they finish as they were admitted), or {_QUARANTINE}"
+
+    @property
+    def _of_migration(self) -> str:
+        """How many take today's shape, and what becomes of the others."""
+        said = [f"{self.migrate} of {self.jobs} can take today's shape"] if self.migrate else []
+        if self.migrate < self.jobs:
+            why = "; ".join(self.unfit) or f"no function migrates from version {self.version}"
+            said.append(f"{self.jobs - self.migrate} finish as they are ({why})")
+        if self.lacks:
+            missing = listed(self.lacks)
+            said.append(f"there is no handler for {missing}: keep the old code with retired=True")
+        return f"As changed='migrate' says, {', '.join(said)}"
 
 
 _QUARANTINE = "changed='quarantine' (nobody runs them, and a person sees what they owe)"
@@ -111,9 +130,11 @@ class Deploy:
 
 
 class Fate(StrEnum):
-    """What became of a job that was to be quarantined."""
+    """What became of a job that was to be quarantined, or to be migrated."""
 
     QUARANTINED = "quarantined"
+    MIGRATED = "migrated"
+    UNFIT = "cannot be migrated"
     WAITS = "waits for others"
     HELD = "held by a worker"
     ENDED = "ended meanwhile"
@@ -121,14 +142,14 @@ class Fate(StrEnum):
 
 @frozen(kw_only=True)
 class Aside:
-    """One job that was to be quarantined, what became of it, and why.
+    """One job that was to be quarantined or migrated, what became of it, and why.
 
     Attributes:
         job_id: which one.
         kind: of which kind.
         before: its status before.
         fate: what became of it; in a preview, what would.
-        why: how it differs, in words.
+        why: how it differs, its phases from now on, or why they cannot be; in words.
     """
 
     job_id: JobId
@@ -146,9 +167,17 @@ class _Count:
     jobs: int = 0
     held: int = 0
     examples: tuple[JobId, ...] = ()
+    command: c.Migrate | None = None
     lacks: tuple[str, ...] = ()
+    migrate: int = 0
+    unfit: tuple[str, ...] = ()
 
-    def add(self, job: Job, missing: tuple[str, ...]) -> None:
+    def add(self, job: Job, handlers: Handlers) -> None:
+        after = migrated(job, self.command)
+        if isinstance(after, str):
+            self.unfit = tuple(dict.fromkeys((*self.unfit, after)))[:MOST]
+        self.migrate += isinstance(after, Job)
+        missing = lacks(after if isinstance(after, Job) else job, handlers)
         self.jobs += 1
         self.held += job.lease is not None
         if len(self.examples) < MOST:
@@ -180,20 +209,26 @@ class DeployEngine:
             jobs: the definitions.
             kinds: of these kinds; ``None``: of all that are defined.
             queues: in these queues; ``None``: in all.
+
+        Raises:
+            ValueError: a function that is to migrate some of them is broken; says which and how.
         """
         sagas = {kind: jobs[kind] for kind in (jobs.kinds if kinds is None else kinds)}
         shapes = {kind: saga.shape for kind, saga in sagas.items()}
         handlers = {kind: saga.handlers for kind, saga in sagas.items()}
-        found: dict[tuple[str, Shape], _Count] = {}
+        found: dict[tuple[str, Shape, bool], _Count] = {}
         async for job in self._living(sagas, queues):
             kind, shape = job.spec.kind, shape_of(job.spec)
-            if (kind, shape) not in found:
-                found[kind, shape] = _Count(differences=differences(shape, shapes[kind]))
-            found[kind, shape].add(job, lacks(job, handlers[kind]))
+            different = differs(job, shapes[kind])
+            known = (kind, shape, bool(different))
+            if known not in found:
+                command = sagas[kind].migration(shape)
+                found[known] = _Count(differences=different, command=command)
+            found[known].add(job, handlers[kind])
         seen = sum(one.jobs for one in found.values())
         strays = (
             _stray(sagas[kind], shape, one)
-            for (kind, shape), one in found.items()
+            for (kind, shape, _), one in found.items()
             if one.differences or one.lacks
         )
         ordered = tuple(sorted(strays, key=lambda one: (one.kind, one.version)))
@@ -227,6 +262,62 @@ class DeployEngine:
             if why and job.spec.origin is None:
                 fate = _ahead(job) if dry_run else await self.put_aside(job.id, why, by)
                 yield Aside(job_id=job.id, kind=kind, before=job.status, fate=fate, why=why)
+
+    async def migrate(
+        self,
+        jobs: Jobs,
+        kinds: Iterable[str],
+        *,
+        queues: frozenset[str] | None = None,
+        by: str = "",
+        dry_run: bool = False,
+    ) -> AsyncIterator[Aside]:
+        """Give every living job for whose version there is a function the shape of today.
+
+        Each in a commit of its own; what a worker holds is left to it, and migrated when one is
+        given it next.
+
+        Args:
+            jobs: the definitions.
+            kinds: which of them.
+            queues: in these queues; ``None``: in all.
+            by: who asks.
+            dry_run: change nothing, and say what would be.
+
+        Raises:
+            ValueError: a function is broken; says which and how.
+        """
+        sagas = {kind: jobs[kind] for kind in kinds if jobs[kind].migrations}
+        async for job in self._living(sagas, queues):
+            saga, shape = sagas[job.spec.kind], shape_of(job.spec)
+            command = saga.migration(shape, by)
+            if command is None:
+                continue
+            fate, why = _told_ahead(job, command)
+            if fate is Fate.MIGRATED and not dry_run:
+                fate, why = await self.migrate_one(saga, job, by)
+            kind, before = job.spec.kind, job.status
+            yield Aside(job_id=job.id, kind=kind, before=before, fate=fate, why=why)
+
+    async def migrate_one(self, saga: Saga[...], job: Job, by: str = "") -> tuple[Fate, str]:
+        """Give one job the shape of today, unless somebody holds it or something would be lost.
+
+        Returns:
+            What became of it, and its phases or why it was refused, in words.
+        """
+        command = saga.migration(shape_of(job.spec), by)
+        assert command is not None
+        try:
+            await self._engine.command(job.id, command)
+        except Rejected as refused:
+            if refused.reason is Reason.NOT_FOUND or refused.status in TERMINAL:
+                return Fate.ENDED, str(refused)
+            unfit = refused.reason is Reason.NOT_MIGRATABLE
+            return Fate.UNFIT if unfit else Fate.HELD, str(refused)
+        stored = await self.store.fetch(job.id)
+        if stored is None or stored.job.status in TERMINAL:
+            return Fate.ENDED, "it has ended"
+        return Fate.MIGRATED, _described(stored.job)
 
     async def put_aside(self, job_id: JobId, why: str, by: str = "") -> Fate:
         """Quarantine one job, unless somebody holds it, it waits for others or has ended."""
@@ -271,12 +362,27 @@ class DeployEngine:
 
 def changed(saga: Saga[...], job: Job) -> str:
     """How the shape of ``job`` differs from today's, in words; empty: it does not."""
-    found = differences(shape_of(job.spec), saga.shape)
+    found = differs(job, saga.shape)
     if not found:
         return ""
     was, now = job.spec.definition, saga.options.version
     versions = f"admitted with version {was}, now there is {now}: "
     return cut(versions + "; ".join(map(str, found)), MAX_NOTE)
+
+
+def _told_ahead(job: Job, command: c.Migrate) -> tuple[Fate, str]:
+    after = migrated(job, command)
+    if not isinstance(after, Job):
+        return Fate.UNFIT, after or ""
+    held = job.lease is not None
+    return Fate.HELD if held else Fate.MIGRATED, _described(after)
+
+
+def _described(job: Job) -> str:
+    names = ", ".join(
+        f"{one.name} (was {one.known_as})" if one.known_as else one.name for one in job.spec.phases
+    )
+    return f"of version {job.spec.definition}: {names}"
 
 
 def _ahead(job: Job) -> Fate:
@@ -295,5 +401,7 @@ def _stray(saga: Saga[...], shape: Shape, counted: _Count) -> Stray:
         lacks=counted.lacks,
         jobs=counted.jobs,
         held=counted.held,
+        migrate=counted.migrate,
+        unfit=counted.unfit,
         examples=counted.examples,
     )

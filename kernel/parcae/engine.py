@@ -14,7 +14,6 @@ from parcae import answers as a
 from parcae import commands as c
 from parcae.admit import Idempotency
 from parcae.change import Change, Key, Revision, View
-from parcae.context import result_name
 from parcae.definitions import Request
 from parcae.errors import Reason, Rejected
 from parcae.events import Event
@@ -294,9 +293,9 @@ class Engine(GroupEngine, QueueEngine, ExplainEngine, RetentionEngine):
         assert isinstance(state, Ended)
         result = None
         if state.status is Status.COMPLETED:
-            name = result_name(job.spec.phases[-1].name)
-            found = await self.store.blobs(job.id, (name,))
-            result = load(found[name], returns) if name in found else None
+            kept = job.phases[-1].result
+            found = {} if kept is None else await self.store.blobs(job.id, (kept.name,))
+            result = load(found[kept.name], returns) if kept and kept.name in found else None
         return Outcome(
             job_id=job.id,
             status=state.status,

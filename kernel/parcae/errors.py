@@ -39,6 +39,7 @@ class Reason(StrEnum):
     ANOTHER_RESULT = "another result is recorded"
     NOT_RETRYABLE = "not to be retried so"
     ALREADY_RETRIED = "already retried"
+    NOT_MIGRATABLE = "not to be migrated so"
     OUTCOME_UNKNOWN = "outcome unknown"
     RETAINED = "retained"
     UNKNOWN_DEPENDENCY = "unknown dependency"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from parcae.commands import Report, ReportKind
+from parcae.shape import Reshaped
 from parcae.spec import Carried, Owed, Spec
 from parcae.values import Blob, Cause, Error, Instant, JobId, Place, Status, Token, WorkerId
 
@@ -286,6 +287,19 @@ class Quarantined:
 
 
 @frozen(kw_only=True)
+class Migrated:
+    """The job took the shape that its definition has today; nothing it did was lost by it.
+
+    ``phases`` of its new shape are those that go by the same name (``goes_by``) in the one before,
+    and new ones.
+    """
+
+    at: Instant
+    shape: Reshaped
+    by: str = ""
+
+
+@frozen(kw_only=True)
 class Annotated:
     """Somebody added a note."""
 
@@ -335,6 +349,7 @@ Event = (
     | CompensationLost
     | Compensated
     | Quarantined
+    | Migrated
     | Annotated
     | LateResultRecorded
     | Deleted

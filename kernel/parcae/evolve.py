@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from attrs import evolve as replace
 
 from parcae import events as e
+from parcae import reshape
 from parcae import state as s
 from parcae.compensation import plan, still_owed
 from parcae.errors import Corrupt
@@ -101,6 +102,8 @@ def _apply(job: Job, event: e.Event, target: Status) -> Job:
             return _undoing(job, event)
         case e.UndoRetryScheduled() | e.CompensationReleased() | e.CompensationLost():
             return _undo_later(job, event)
+        case e.Migrated():
+            return _migrated(job, event)
         case e.Annotated():
             return job
         case e.LateResultRecorded():
@@ -111,6 +114,13 @@ def _apply(job: Job, event: e.Event, target: Status) -> Job:
             raise Corrupt(f"{type(event).__name__} cannot follow {job.status}")
         case _:
             assert_never(event)
+
+
+def _migrated(job: Job, event: e.Migrated) -> Job:
+    _require(job.lease is None, "it was migrated while somebody held it")
+    wrong = reshape.fault(job, event.shape.phases)
+    _require(wrong is None, f"it was migrated, but {wrong}")
+    return reshape.apply(job, event.shape)
 
 
 def _waiting(job: Job, event: e.DependencySettled | e.Scheduled) -> Job:

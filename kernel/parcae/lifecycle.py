@@ -24,11 +24,13 @@ _MOVES: dict[Status | None, Row] = {
     Status.PENDING: {
         e.DependencySettled: Status.PENDING,
         e.Scheduled: Status.SCHEDULED,
+        e.Migrated: Status.PENDING,
         e.Cancelled: Status.CANCELLED,
         e.Failed: Status.FAILED,
     },
     Status.SCHEDULED: {
         e.Started: Status.RUNNING,
+        e.Migrated: Status.SCHEDULED,
         e.Cancelled: Status.CANCELLED,
         e.Failed: Status.FAILED,
         e.CompensationBegan: Status.COMPENSATING,
@@ -53,6 +55,7 @@ _MOVES: dict[Status | None, Row] = {
         e.UndoRetryScheduled: Status.COMPENSATING,
         e.CompensationReleased: Status.COMPENSATING,
         e.CompensationLost: Status.COMPENSATING,
+        e.Migrated: Status.COMPENSATING,
         e.CancelRequested: Status.COMPENSATING,
         e.Compensated: Status.COMPENSATED,
         e.Quarantined: Status.QUARANTINED,
@@ -86,12 +89,12 @@ _FORWARD: frozenset[type[c.Command]] = frozenset(
 
 ACCEPTS: Mapping[Status | None, frozenset[type[c.Command]]] = {
     None: frozenset({c.Submit}),
-    Status.PENDING: _ALWAYS | {c.SettleDependency, c.Cancel, c.Abandon},
-    Status.SCHEDULED: _ALWAYS | {c.Claim, c.Cancel, c.Quarantine, c.Abandon},
+    Status.PENDING: _ALWAYS | {c.SettleDependency, c.Cancel, c.Migrate, c.Abandon},
+    Status.SCHEDULED: _ALWAYS | {c.Claim, c.Cancel, c.Quarantine, c.Migrate, c.Abandon},
     Status.RUNNING: _ALWAYS | _HELD | _FORWARD,
     Status.COMPENSATING: _ALWAYS
     | _HELD
-    | {c.Claim, c.StartUndo, c.CompleteUndo, c.FailUndo, c.Quarantine},
+    | {c.Claim, c.StartUndo, c.CompleteUndo, c.FailUndo, c.Quarantine, c.Migrate},
     **{status: _ALWAYS | {c.Delete} for status in Status if status in TERMINAL},
 }
 """The commands that a status takes; whether one is granted is for ``decide`` to say."""

@@ -13,6 +13,7 @@ from parcae.compensation import carry, still_owed
 from parcae.effects import Announce, Effect, Interrupt, Remind
 from parcae.errors import Reason, Rejected
 from parcae.queues import Queue
+from parcae.reshape import again
 from parcae.spec import Carried, Membership, Origin, Owed, RetryMode
 from parcae.state import Job, Stored
 from parcae.timing import next_due
@@ -87,6 +88,7 @@ def resubmission(
     root = past.root if past is not None else origin.id
     spec = replace(
         origin.spec,
+        phases=again(origin, carried, whole=mode is RetryMode.FROM_START),
         run_at=None,
         deadline=None,
         dependencies=(),

@@ -11,8 +11,11 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from parcae.commands import Migrate
 from parcae.compensation import still_owed
 from parcae.phrases import listed
+from parcae.reshape import apply, fault, proposed
+from parcae.shape import Reshaped, Shape
 from parcae.spec import PhaseSpec, Spec
 from parcae.state import Compensating, Ended, Job, PhaseStatus
 
@@ -21,12 +24,15 @@ class Changed(StrEnum):
     """What becomes of living jobs whose phases are not those of today's definition.
 
     ``REFUSE``: nobody has chosen, and a worker does not start. ``FINISH``: they run as they were
-    admitted. ``QUARANTINE``: nobody runs them, and a person is told what they owe.
+    admitted. ``QUARANTINE``: nobody runs them, and a person is told what they owe. ``MIGRATE``:
+    they take the shape of today, as the definition's functions say; where something would be lost
+    by it, or there is no function for their version, they finish as with ``FINISH``.
     """
 
     REFUSE = "refuse"
     FINISH = "finish"
     QUARANTINE = "quarantine"
+    MIGRATE = "migrate"
 
 
 class DifferenceKind(StrEnum):
@@ -38,19 +44,6 @@ class DifferenceKind(StrEnum):
     UNDO_ADDED = "undo added"
     UNDO_REMOVED = "undo removed"
     UNDO_CHANGED = "undo changed"
-
-
-@frozen(kw_only=True)
-class Shape:
-    """What a definition says of its jobs' phases, today or when a job was admitted.
-
-    Attributes:
-        version: of the definition.
-        phases: in the order in which they run.
-    """
-
-    version: str
-    phases: tuple[PhaseSpec, ...]
 
 
 @frozen(kw_only=True)
@@ -210,6 +203,7 @@ class Verdict(StrEnum):
     RUN = "run"
     GIVE_BACK = "give back"
     QUARANTINE = "quarantine"
+    MIGRATE = "migrate"
 
 
 @frozen(kw_only=True)
@@ -220,26 +214,60 @@ class Fit:
         verdict: what that worker does with it.
         differences: between its shape and that of the definition.
         lacks: the handlers it may need and that are not there, in words.
+        broken: what is wrong with the function that should migrate it; empty: nothing.
     """
 
     verdict: Verdict
     differences: tuple[Difference, ...] = ()
     lacks: tuple[str, ...] = ()
+    broken: str = ""
 
     def __str__(self) -> str:
         """Why it is not simply run; empty: it is."""
+        if self.broken:
+            return self.broken
         if self.lacks:
             return f"there is no handler for {listed(self.lacks)}"
         return "; ".join(map(str, self.differences))
 
 
-def fit(job: Job, now: Shape, handlers: Handlers, choice: Changed) -> Fit:
-    """What a worker does with ``job``: never something else than what was admitted.
+def differs(job: Job, now: Shape) -> tuple[Difference, ...]:
+    """How ``job`` differs from ``now``; one that was migrated to it does not, whatever it keeps."""
+    if job.reshaped is not None and job.spec.definition == now.version:
+        return ()
+    return differences(shape_of(job.spec), now)
+
+
+def migrated(job: Job, command: Migrate | None) -> Job | str | None:
+    """The job as ``command`` would leave it; why it cannot; ``None``: nobody asks.
+
+    Whether somebody holds the job is left out: it will be free, with no phase in work.
+    """
+    if command is None:
+        return None
+    try:
+        phases = proposed(job, command.now, command.moves)
+    except ValueError as error:
+        return str(error)
+    version, whole = command.now.version, command.now.phases
+    shape = Reshaped(definition=version, phases=phases, whole=whole)
+    return fault(job, phases) or apply(job, shape)
+
+
+def fit(
+    job: Job, now: Shape, handlers: Handlers, choice: Changed, command: Migrate | None = None
+) -> Fit:
+    """What a worker does with ``job``: never something else than what is on record for it.
 
     A job that takes up another was asked for by somebody after all that: it is run if it can be,
-    or what a quarantined job owes could never be undone.
+    or what a quarantined job owes could never be undone. One that ``command`` can migrate is.
     """
-    found, missing = differences(shape_of(job.spec), now), lacks(job, handlers)
+    after = migrated(job, command)
+    if isinstance(after, Job):
+        found, missing = differs(job, now), lacks(after, handlers)
+        verdict = Verdict.GIVE_BACK if missing else Verdict.MIGRATE
+        return Fit(verdict=verdict, differences=found, lacks=missing)
+    found, missing = differs(job, now), lacks(job, handlers)
     verdict = Verdict.GIVE_BACK if missing else Verdict.RUN
     if found and choice is Changed.QUARANTINE and job.spec.origin is None:
         verdict = Verdict.QUARANTINE

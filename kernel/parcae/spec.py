@@ -1,4 +1,4 @@
-"""What a job is asked to be: decided at its admission, never changed afterwards."""
+"""What a job is asked to be: decided at its admission; only a migration changes its phases."""
 
 from __future__ import annotations
 
@@ -127,10 +127,17 @@ class PhaseSpec:
     Attributes:
         name: unique within the job.
         undo: how it is undone; ``None``: it needs no undo.
+        known_as: its name before a migration gave it this one; empty: it had no other.
     """
 
     name: str = field(validator=valid_name)
     undo: UndoSpec | None = None
+    known_as: str = field(default="", validator=valid_label)
+
+    @property
+    def goes_by(self) -> str:
+        """The name it had first: whatever it is called, it is the same phase to those it called."""
+        return self.known_as or self.name
 
 
 class DependencyPolicy(StrEnum):

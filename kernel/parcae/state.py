@@ -10,6 +10,7 @@ from attrs import frozen
 from parcae.commands import Progress, Report
 from parcae.errors import Corrupt
 from parcae.events import CancelRequest
+from parcae.shape import Reshaped
 from parcae.spec import PhaseSpec, Spec
 from parcae.values import (
     Blob,
@@ -223,7 +224,7 @@ class Job:
 
     Attributes:
         id: its name for ever.
-        spec: what it was admitted with.
+        spec: what it was admitted with, in the shape that it has now.
         version: how many events it has.
         submitted_at: when it was admitted.
         state: its status and what is valid only in that status.
@@ -238,6 +239,7 @@ class Job:
         error: the last that a handler raised.
         receipts: the last result taken under each token, oldest first.
         late: the tokens whose late result is on record.
+        reshaped: the shape that a migration gave it; ``None``: it has that of its admission.
     """
 
     id: JobId
@@ -256,6 +258,7 @@ class Job:
     error: Error | None = None
     receipts: tuple[Receipt, ...] = ()
     late: tuple[Token, ...] = ()
+    reshaped: Reshaped | None = None
 
     @property
     def status(self) -> Status:

@@ -9,7 +9,7 @@ from parcae import commands as c
 from parcae import grouping
 from parcae import handle as rules
 from parcae.change import Change, View
-from parcae.context import PAYLOAD, result_name
+from parcae.context import PAYLOAD, result_name, results
 from parcae.effects import Remind
 from parcae.employer import Handed
 from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
@@ -229,7 +229,11 @@ class WorkerEngine:
     async def handed(self, granted: a.Granted) -> Handed:
         """The payload of a job that was granted, its results so far, and those of its parents."""
         job = granted.job
-        blobs = await self.blobs(job.id, needed(job))
+        kept = results(job)
+        found = await self.blobs(job.id, (PAYLOAD, *kept.values()))
+        blobs = {result_name(phase): found[name] for phase, name in kept.items() if name in found}
+        if PAYLOAD in found:
+            blobs[PAYLOAD] = found[PAYLOAD]
         waited = job.spec.dependencies or job.spec.origin is not None
         return Handed(blobs=blobs, parents=await self.parents(job) if waited else {})
 
@@ -269,9 +273,10 @@ class WorkerEngine:
             stored = await self.store.fetch(one.parent)
             if stored is None or stored.job.status is not Status.COMPLETED:
                 continue
-            name = result_name(stored.job.spec.phases[-1].name)
-            blobs = await self.store.blobs(one.parent, (name,))
-            result = blobs.get(name, NOTHING)
+            kept = stored.job.phases[-1].result
+            names = () if kept is None else (kept.name,)
+            blobs = await self.store.blobs(one.parent, names)
+            result = NOTHING if kept is None else blobs.get(kept.name, NOTHING)
             found[one.parent] = result
             if one.name:
                 found[one.name] = result
@@ -306,12 +311,6 @@ class WorkerEngine:
         if len(committed.changes) + len(committed.revisions) > 1 or _left(committed):
             await self.follow(committed)
         return committed.changes[0].answer
-
-
-def needed(job: Job) -> tuple[str, ...]:
-    """The names of the blobs that a handler of ``job`` is given: the payload, and results."""
-    phases = zip(job.spec.phases, job.phases, strict=True)
-    return (PAYLOAD, *(result_name(spec.name) for spec, one in phases if one.result is not None))
 
 
 def _left(committed: Committed) -> set[JobId]:

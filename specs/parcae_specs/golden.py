@@ -14,6 +14,7 @@ from pathlib import Path
 from parcae import codec
 from parcae import events as e
 from parcae.commands import Report, ReportKind
+from parcae.shape import Reshaped
 from parcae.spec import (
     Carried,
     Dependency,
@@ -104,6 +105,8 @@ FULL_SPEC = Spec(
     seed=2**100 + 1,
     origin=Origin(job_id=JobId("o"), mode=RetryMode.UNDO, root=JobId("r"), settled=("digest",)),
 )
+PACK = (PhaseSpec(name="pack", undo=UndoSpec()),)
+KEPT = (PhaseSpec(name="send", known_as="ship"),)
 BARE_SPEC = Spec(kind="k", phases=(PhaseSpec(name="a"),), payload=Blob("payload", 0, "00" * 32))
 
 EVENTS: tuple[e.Event, ...] = (
@@ -220,6 +223,12 @@ EVENTS: tuple[e.Event, ...] = (
     e.Deleted(at=AT),
     e.Released(at=AT, voluntary=True, lacks="phase 'pack'"),
     e.CompensationReleased(at=AT, voluntary=True, lacks="the undo of 'pack'"),
+    e.Migrated(at=AT, shape=Reshaped(definition="2", phases=PACK, whole=PACK)),
+    e.Migrated(
+        at=AT,
+        shape=Reshaped(definition="3", phases=(*PACK, *KEPT), whole=PACK),
+        by="ops",
+    ),
 )
 """Each event, bare and with everything it can have: what the records must decode to."""
 

@@ -15,7 +15,7 @@ from parcae.values import TERMINAL, Status
 
 DOCUMENTS = ("README.md", "specs/lifecycle.md")
 COMMAND = "python -m parcae_specs.pictures"
-NOTES = (e.Annotated, e.LateResultRecorded, e.Deleted)
+NOTES = (e.Annotated, e.Migrated, e.LateResultRecorded, e.Deleted)
 """What leaves the outcome alone, and the picture too: it would hide the rest."""
 
 

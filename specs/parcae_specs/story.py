@@ -24,6 +24,7 @@ from parcae import events as e
 from parcae.decide import Decision, decide
 from parcae.errors import ParcaeError, Reason, Rejected, Superseded
 from parcae.evolve import evolve
+from parcae.shape import Moves, Shape
 from parcae.spec import Carried, PhaseSpec, Retry, Spec, UndoSpec
 from parcae.state import Job, Stored
 from parcae.values import Blob, Error, Instant, JobId, Place, Status, Token, WorkerId, blob
@@ -277,6 +278,16 @@ def cancel(by: str = "", reason: str = "", *, force: bool = False) -> c.Cancel:
 def quarantine(by: str = "", reason: str = "") -> c.Quarantine:
     """Its definition has changed: a person is to look."""
     return c.Quarantine(by=by, reason=reason)
+
+
+def shape(version: str, *names: str) -> Shape:
+    """A shape; ``~`` and ``?`` as in :func:`phases`."""
+    return Shape(version=version, phases=phases(*names))
+
+
+def migrate(was: Shape, now: Shape, moves: Moves | None = None) -> c.Migrate:
+    """Its definition has changed: it takes the shape of today."""
+    return c.Migrate(was=was, now=now, moves=moves or Moves())
 
 
 def abandon(token: int = 0) -> c.Abandon:

@@ -141,7 +141,7 @@ def stored(found: tuple[Any, ...], known: Job | None) -> Stored:
     Args:
         found: the row.
         known: the same job as it was read or written before; what still holds is not read again,
-            for a spec never changes, and the same version of a job is the same job.
+            for only a migration changes a spec, and the same version of a job is the same job.
 
     Raises:
         Corrupt: the row, or the job's first event, cannot be read.
@@ -149,7 +149,9 @@ def stored(found: tuple[Any, ...], known: Job | None) -> Stored:
     job_id, version, state, liveness, position, first = found[:6]
     job = known
     if job is None or job.version != version:
-        spec = _spec(job_id, position, first) if known is None else known.spec
+        # That of a migrated job is not what it was admitted with.
+        fixed = None if known is None or known.reshaped is not None else known.spec
+        spec = fixed or _spec(job_id, position, first)
         job = decode_job(job_id, spec, state)
         if job.version != version:
             raise Corrupt(f"version {version} holds state {job.version}", job_id=job_id)

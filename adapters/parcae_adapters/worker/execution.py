@@ -16,7 +16,7 @@ from parcae.answers import Granted
 from parcae.commands import Progress
 from parcae.context import PAYLOAD, Context, Stopped, idempotency_key, result_name
 from parcae.definitions import Jobs
-from parcae.deploys import DeployEngine, changed
+from parcae.deploys import DeployEngine, Fate, changed
 from parcae.employer import Employer
 from parcae.errors import LeaseLost, Reason, Rejected, Unavailable
 from parcae.handlers import (
@@ -128,6 +128,8 @@ class Execution:
         found = saga.fit(self.job)
         if found.verdict is Verdict.RUN:
             return True
+        if found.verdict is Verdict.MIGRATE and isinstance(engine, WorkerEngine):
+            return await self._migrate(engine)
         self._unfit, why = True, str(found)
         log.error("job %s token %d is given back: %s", job_id, token, why)
         await self._insist(lambda: engine.release(job_id, token, why))
@@ -137,6 +139,19 @@ class Execution:
                 lambda: deploys.put_aside(job_id, changed(saga, self.job), by)
             )
             log.error("job %s is of a definition that has changed: %s", job_id, fate)
+        return False
+
+    async def _migrate(self, engine: WorkerEngine) -> bool:
+        """Give the job back, for nobody may hold it meanwhile; it is granted again afterwards."""
+        job_id, token, saga = self.job_id, self.token, self._jobs[self.job.spec.kind]
+        version = self.job.spec.definition
+        why = f"it is of version {version}, and is migrated to {saga.options.version} first"
+        await self._insist(lambda: engine.release(job_id, token, why))
+        deploys, by = DeployEngine(engine.store), self._granted.lease.worker
+        fate, what = await self._insist(lambda: deploys.migrate_one(saga, self.job, by))
+        log.warning("job %s of version %s: %s: %s", job_id, version, fate, what)
+        # Whoever else was quicker has done it; what turned out to be impossible is not tried again.
+        self._unfit = fate is Fate.UNFIT
         return False
 
     async def _load(self) -> None:

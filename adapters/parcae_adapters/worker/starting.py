@@ -14,7 +14,7 @@ log = logging.getLogger("parcae.worker")
 async def compare(
     engine: DeployEngine, jobs: Jobs, queues: frozenset[str] | None, worker: str
 ) -> None:
-    """Refuse what nobody has chosen for; quarantine what is to be quarantined.
+    """Refuse what nobody has chosen for; migrate and quarantine as was chosen.
 
     Args:
         engine: looks at the jobs.
@@ -23,7 +23,8 @@ async def compare(
         worker: its name, which goes on record.
 
     Raises:
-        ValueError: some jobs differ and nobody has chosen, or a handler is missing; says which.
+        ValueError: some jobs differ and nobody has chosen, a handler is missing, or a
+            function that should migrate them is broken; says which.
         Unavailable: the store cannot answer.
     """
     found = await engine.look(jobs, queues=queues)
@@ -33,6 +34,9 @@ async def compare(
         log.warning("%s", stray)
     if found.errors:
         raise ValueError("; ".join(map(str, found.errors)))
+    moved = {one.kind for one in found.strays if one.migrate}
+    async for one in engine.migrate(jobs, moved, queues=queues, by=worker):
+        log.warning("job %s: %s: %s", one.job_id, one.fate, one.why)
     aside = {one.kind for one in found.strays if one.choice is Changed.QUARANTINE}
     async for one in engine.quarantine(jobs, aside, queues=queues, by=worker):
         log.warning("job %s: %s: %s", one.job_id, one.fate, one.why)

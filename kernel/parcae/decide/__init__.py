@@ -14,6 +14,7 @@ from parcae.decide.claims import claim, renew
 from parcae.decide.draft import Decision, Draft
 from parcae.decide.fence import holds
 from parcae.decide.forward import complete_phase, confirm_cancel, fail, start_phase
+from parcae.decide.migrate import migrate
 from parcae.decide.operator import (
     annotate,
     cancel,
@@ -82,18 +83,30 @@ def _obey(draft: Draft, command: c.Command) -> None:
             claim(draft, command)
         case c.Renew():
             renew(draft, command)
+        case c.Reconcile():
+            reconcile(draft)
+        case c.Cancel() | c.Quarantine() | c.Migrate() | c.Annotate() | c.Delete():
+            _operate(draft, command)
+        case _:
+            _report(draft, command)
+
+
+def _operate(
+    draft: Draft, command: c.Cancel | c.Quarantine | c.Migrate | c.Annotate | c.Delete
+) -> None:
+    match command:
         case c.Cancel():
             cancel(draft, command)
         case c.Quarantine():
             quarantine(draft, command)
-        case c.Reconcile():
-            reconcile(draft)
+        case c.Migrate():
+            migrate(draft, command)
         case c.Annotate():
             annotate(draft, command)
         case c.Delete():
             delete(draft, command)
         case _:
-            _report(draft, command)
+            assert_never(command)
 
 
 def _report(draft: Draft, command: c.Result | c.StartPhase | c.StartUndo | c.Abandon) -> None:

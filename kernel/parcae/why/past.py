@@ -101,18 +101,25 @@ def _told(reader: Reader, event: e.Event) -> str | None:
             return f"{who} asked for it to stop at {at(event.at)}."
         case e.DependencySettled() if not event.met:
             return f"{event.parent}, which it depends on, ended {event.outcome}."
-        case e.LateResultRecorded() if event.kind is ReportKind.ABANDONED:
-            return (
-                f"The host's own queue gave up its start with token {event.token} at "
-                f"{at(event.at)}, which was over: kept as evidence, it changed nothing."
-            )
         case e.LateResultRecorded():
-            return (
-                f"A worker that had lost it (token {event.token}) reported “{event.kind}” at "
-                f"{at(event.at)}: kept as evidence, it changed nothing."
-            )
+            return _late(event)
+        case e.Migrated():
+            return f"It took the shape of version {event.shape.definition} at {at(event.at)}."
         case _:
             return None
+
+
+def _late(event: e.LateResultRecorded) -> str:
+    kept = "kept as evidence, it changed nothing"
+    if event.kind is ReportKind.ABANDONED:
+        return (
+            f"The host's own queue gave up its start with token {event.token} at "
+            f"{at(event.at)}, which was over: {kept}."
+        )
+    return (
+        f"A worker that had lost it (token {event.token}) reported “{event.kind}” at "
+        f"{at(event.at)}: {kept}."
+    )
 
 
 def _burned(

@@ -35,6 +35,7 @@ _COMMANDS: dict[str, type[c.Command]] = {
         c.FailUndo,
         c.Cancel,
         c.Quarantine,
+        c.Migrate,
         c.Abandon,
         c.Reconcile,
         c.Annotate,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attrs import Factory, define
+from attrs import evolve as replace
 
 from parcae import events as e
 from parcae.events import Event
-from parcae.spec import Spec
+from parcae.spec import PhaseSpec, Spec
 from parcae.values import TERMINAL, Status
 
 ENDS: dict[type[Event], Status] = {
@@ -26,7 +27,7 @@ class Facts:
     """How far a job has come.
 
     Attributes:
-        spec: what it was admitted with.
+        spec: what it was admitted with, in the shape that it has by then.
         completed: phases that happened, carried ones included.
         maybe: phases of which nobody knows.
         undone: phases whose undo succeeded, in that order.
@@ -73,6 +74,18 @@ def _count(found: Facts, event: Event) -> None:
         found.undone.append(event.phase)
     elif interrupted is not None and not found.undone and interrupted not in found.completed:
         found.maybe.add(interrupted)
+    if isinstance(event, e.Migrated):
+        _follow(found, event.shape.phases)
     if type(event) in ENDS:
         found.status = ENDS[type(event)]
     assert found.status is None or found.status in TERMINAL
+
+
+def _follow(found: Facts, phases: tuple[PhaseSpec, ...]) -> None:
+    """What is known of a phase is known of it under its new name, too."""
+    today = {spec.goes_by: spec.name for spec in phases}
+    names = {old.name: today.get(old.goes_by, old.name) for old in found.spec.phases}
+    found.completed = {names[one] for one in found.completed}
+    found.maybe = {names[one] for one in found.maybe}
+    found.undone = [names[one] for one in found.undone]
+    found.spec = replace(found.spec, phases=phases)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from parcae_specs.scenarios.cancelled import CANCELLED
 from parcae_specs.scenarios.forward import FORWARD
+from parcae_specs.scenarios.migrated import MIGRATED
 from parcae_specs.scenarios.undoing import UNDOING
 from parcae_specs.story import Step, Story
 
-SCENARIOS: Mapping[str, tuple[Step, ...]] = {**FORWARD, **CANCELLED, **UNDOING}
+SCENARIOS: Mapping[str, tuple[Step, ...]] = {**FORWARD, **CANCELLED, **UNDOING, **MIGRATED}
 
 
 def play(name: str) -> Story:

@@ -20,13 +20,15 @@ from parcae_adapters.cli.targets import Target
 @click.argument("jobs", metavar="MODULE:JOBS", type=Target())
 @option("--kind", multiple=True, help="Of this kind only. May be repeated.")
 @option("--quarantine", is_flag=True, help="Put them before a person; needs --kind.")
-@option("--dry-run", is_flag=True, help="With --quarantine: list exactly what would change.")
+@option("--migrate", is_flag=True, help="Give them the shape of today, as their functions say.")
+@option("--dry-run", is_flag=True, help="With one of these: list exactly what would change.")
 @by_option
 async def command(
     session: Session,
     jobs: Jobs,
     kind: tuple[str, ...],
     quarantine: bool,
+    migrate: bool,
     dry_run: bool,
     by: str | None,
 ) -> Exit:
@@ -38,21 +40,38 @@ async def command(
 
     With --quarantine those of a kind that nobody holds end quarantined, with what they owe; those
     that wait for others are left until their turn has come.
+
+    With --migrate those that nobody holds, and for whose version the code has a function, take
+    the shape of today. A job that would lose something by it is left as it is, with the reason.
     """
     unknown = sorted(set(kind) - jobs.kinds)
     if unknown:
         raise click.UsageError(f"MODULE:JOBS does not define {', '.join(unknown)}.")
     if quarantine and not kind:
         raise click.UsageError("--quarantine needs --kind: name what is to be put aside.")
-    if dry_run and not quarantine:
-        raise click.UsageError("--dry-run belongs to --quarantine; without it nothing is changed.")
+    if quarantine and migrate:
+        raise click.UsageError("--quarantine and --migrate exclude each other.")
+    if dry_run and not (quarantine or migrate):
+        raise click.UsageError(
+            "--dry-run belongs to --quarantine and --migrate; without them nothing is changed."
+        )
+    moving = [one for one in sorted(kind or jobs.kinds) if jobs[one].migrations]
+    if migrate and not moving:
+        raise click.UsageError("--migrate needs a definition that has a function for it.")
     async with session.engine() as engine:
         deploys = DeployEngine(engine.store)
         if quarantine:
             asked = deploys.quarantine(jobs, kind, by=asker(by), dry_run=dry_run)
-            _write_aside(session, [one async for one in asked], dry_run=dry_run)
+            _write_aside(session, [one async for one in asked], Fate.QUARANTINED, dry_run)
             return Exit.OK
-        found = await deploys.look(jobs, kind or None)
+        try:
+            if migrate:
+                asked = deploys.migrate(jobs, moving, by=asker(by), dry_run=dry_run)
+                _write_aside(session, [one async for one in asked], Fate.MIGRATED, dry_run)
+                return Exit.OK
+            found = await deploys.look(jobs, kind or None)
+        except ValueError as broken:
+            raise click.UsageError(f"{broken}.") from broken
     _write(session, found)
     return Exit.UNHEALTHY if found.errors else Exit.OK
 
@@ -87,6 +106,8 @@ def _finding(one: Stray) -> dict[str, Any]:
         "error": one.error,
         "jobs": one.jobs,
         "held": one.held,
+        "migrate": one.migrate,
+        "unfit": list(one.unfit),
         "examples": list(one.examples),
         "lacks": list(one.lacks),
         "differences": [
@@ -103,7 +124,7 @@ def _finding(one: Stray) -> dict[str, Any]:
     }
 
 
-def _write_aside(session: Session, found: list[Aside], *, dry_run: bool) -> None:
+def _write_aside(session: Session, found: list[Aside], wanted: Fate, dry_run: bool) -> None:
     records = [
         {
             "id": one.job_id,
@@ -120,15 +141,15 @@ def _write_aside(session: Session, found: list[Aside], *, dry_run: bool) -> None
         for each in records:
             write_json(each, line=True)
     else:
-        _tell_aside(found, dry_run=dry_run)
+        _tell_aside(found, wanted, dry_run)
 
 
-def _tell_aside(found: list[Aside], *, dry_run: bool) -> None:
+def _tell_aside(found: list[Aside], wanted: Fate, dry_run: bool) -> None:
     if found:
         rows = ((one.job_id, str(one.before), str(one.fate), one.why) for one in found)
         print_table(("JOB", "BEFORE", "FATE", "WHY"), rows)
-    put = sum(one.fate is Fate.QUARANTINED for one in found)
+    put = sum(one.fate is wanted for one in found)
     if dry_run:
-        note(f"{put} would be quarantined; nothing was changed.")
+        note(f"{put} would be {wanted}; nothing was changed.")
     else:
-        note(f"{put} quarantined, {len(found) - put} left alone.")
+        note(f"{put} {wanted}, {len(found) - put} left alone.")

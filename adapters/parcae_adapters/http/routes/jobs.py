@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from parcae.context import PAYLOAD, result_name
+from parcae.context import PAYLOAD, results
 from parcae.engine import Engine
 from parcae.errors import Reason, Rejected
 from parcae.group_engine import KEY_TTL
@@ -108,7 +108,7 @@ async def shown(call: Call) -> Reply:
 async def _blobs(engine: Engine, stored: Stored) -> Record:
     """Payload and results, as the JSON values that they are."""
     job = stored.job
-    names = {one.name: result_name(one.name) for one in job.spec.phases}
+    names = results(job)
     found = await engine.blobs(job.id, (PAYLOAD, *names.values()))
     return {
         "payload": json.loads(found.get(PAYLOAD, b"null")),
