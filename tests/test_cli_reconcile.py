@@ -247,6 +247,37 @@ def test_given_a_damaged_file_then_the_doctor_says_so_without_opening_it(shop: S
     assert "restore the latest backup" in result.stdout
 
 
+def test_given_a_file_that_is_not_ours_then_the_doctor_does_not_say_what_it_has_not_seen(
+    shop: Shop,
+) -> None:
+    shop.database.touch()
+    result = shop("doctor")
+    assert result.exit_code == Exit.UNHEALTHY
+    assert "tables    not looked at" in result.stdout
+    assert "is this the right file?" in result.stdout
+    assert shop.json("doctor")["file"]["migrated"] == []
+    assert shop.database.stat().st_size == 0
+
+
+@pytest.mark.parametrize("verb", ["doctor", "list", "fsck", "metrics"])
+def test_given_a_damaged_table_of_contents_then_every_verb_says_that_the_file_is_damaged(
+    shop: Shop, verb: str
+) -> None:
+    """Of such a file SQLite tells in a message that is no text, which the driver fails on."""
+    shop.engine(lambda engine: engine.submit(brief()))
+    with sqlite3.connect(shop.database) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = CAST(x'4352454154' || x'ba' || sql AS TEXT) "
+            "WHERE name = 'parcae_events'"
+        )
+    connection.close()
+    result = shop(verb)
+    assert result.exit_code == Exit.UNHEALTHY
+    assert "damaged" in result.stdout + result.stderr
+
+
 def test_given_a_file_of_a_newer_version_then_the_doctor_says_what_helps(shop: Shop) -> None:
     shop.engine(lambda engine: engine.submit(brief()))
     with sqlite3.connect(shop.database) as connection:

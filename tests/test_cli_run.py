@@ -142,6 +142,15 @@ def test_given_a_command_beyond_its_timeout_when_it_is_renewed_then_it_is_stoppe
     assert shell.ended().reconciled
 
 
+def test_given_a_timeout_before_the_first_renewal_when_it_passes_then_nobody_waits_for_that(
+    shell: Shell,
+) -> None:
+    """Cron starts no reconciler: what is to stop the command must not be the next renewal."""
+    ends_well = ("--", "sleep", "2")
+    code, _, err = shell.run("run", "backup", "--lease", "45s", "--timeout", "300ms", *ends_well)
+    assert (code, shell.ended().cause) == (6, Cause.ATTEMPT_TIMEOUT), err
+
+
 def test_l3_given_a_run_that_is_killed_when_its_lease_is_over_then_it_is_told_as_lost(
     shell: Shell,
 ) -> None:

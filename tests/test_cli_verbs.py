@@ -446,3 +446,36 @@ def test_a_job_that_a_host_has_committed_is_there_for_whoever_names_it(
     with contextlib.closing(sqlite3.connect(shop.database)) as host, host:
         name = submit_within(host, greet("Bob"))
     assert shop(verb, name).exit_code == Exit.OK
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "x" * 100_000), "(cut)"),
+        (("metrics", "--after", str(2**63)), "not in the range"),
+        (("metrics", "--once", "--textfile", "parcae.txt"), "does not end with .prom"),
+        (("metrics", "--once", "--textfile", "nowhere/parcae.prom"), "no folder 'nowhere'"),
+        (("retain", "--completed", "999999d", "--dry-run"), "expected completed between"),
+        (("deploy", "../shop:jobs"), "not of the form module:jobs"),
+        (("deploy", "broken:jobs"), "'broken' cannot be imported: ZeroDivisionError"),
+    ],
+)
+def test_what_nobody_can_mean_is_told_in_one_short_line_and_is_no_fault_of_ours(
+    shop: Shop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    shop.engine(lambda engine: engine.submit(greet("ann")))
+    result = shop(*words)
+    assert result.exit_code in (Exit.USAGE, Exit.NOT_FOUND), result.stderr
+    assert said in result.stderr
+    assert len(result.stderr) < 1_500
+
+
+def test_an_instant_beyond_any_calendar_is_refused() -> None:
+    with pytest.raises(click.BadParameter, match="later than any calendar"):
+        When().convert("+99999999d", None, None)

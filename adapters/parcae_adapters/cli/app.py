@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from parcae.values import cut
 from parcae_adapters.cli import missing
 from parcae_adapters.cli.codes import Exit, of_error, table
 from parcae_adapters.cli.options import common

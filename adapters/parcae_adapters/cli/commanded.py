@@ -74,11 +74,16 @@ class Command:
 
     async def _watch(self, process: asyncio.subprocess.Process) -> Stopped | None:
         timing = self._granted.job.spec.timing
+        loop = asyncio.get_running_loop()
+        renewal, over = timing.renewal.total_seconds(), loop.time() + timing.attempt.total_seconds()
         while True:
+            # A hard timeout may come before the next renewal, and there may be nobody else to see
+            # it: cron starts no reconciler.
+            left = over - loop.time()
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), timing.renewal.total_seconds())
+                await asyncio.wait_for(process.wait(), min(renewal, max(left, 0.0)))
                 return None
-            stopped = await self._renewed()
+            stopped = Stopped.LOST if loop.time() >= over else await self._renewed()
             if stopped is not None:
                 break
         _forward(process, signal.SIGTERM)

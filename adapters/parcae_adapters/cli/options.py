@@ -160,7 +160,11 @@ class When(click.ParamType):  # type: ignore[type-arg]  # click 8.2 knows none
         if isinstance(value, datetime):
             return value
         if value.startswith("+"):
-            return datetime.now(UTC) + Duration().convert(value[1:], param, ctx)
+            wait = Duration().convert(value[1:], param, ctx)
+            try:
+                return datetime.now(UTC) + wait
+            except OverflowError:
+                self.fail(f"{value!r} is later than any calendar goes.", param, ctx)
         try:
             return instant(datetime.fromisoformat(value))
         except ValueError:

@@ -14,6 +14,7 @@ import click
 from parcae import Jobs, Request
 from parcae.definitions import Saga
 from parcae.payloads import dump, load
+from parcae_adapters.cli.output import clean
 
 
 class Target(click.ParamType):  # type: ignore[type-arg]  # click 8.2 knows none
@@ -26,7 +27,7 @@ class Target(click.ParamType):  # type: ignore[type-arg]  # click 8.2 knows none
         if isinstance(value, Jobs):
             return value
         module_name, _, path = value.partition(":")
-        if not module_name or not path:
+        if not path or not all(part.isidentifier() for part in module_name.split(".")):
             self.fail(f"{value!r} is not of the form module:jobs.", param, ctx)
         if not sys.flags.safe_path and os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
@@ -37,6 +38,11 @@ class Target(click.ParamType):  # type: ignore[type-arg]  # click 8.2 knows none
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
                 raise
             self.fail(f"there is no module {error.name!r} here.", param, ctx)
+        except Exception as error:
+            # It is the application's own fault, not ours; --debug shows where.
+            said = f"{type(error).__name__}: {clean(str(error))}"
+            message = f"module {module_name!r} cannot be imported: {said}."
+            raise click.BadParameter(message, ctx, param) from error
         for name in path.split("."):
             if not hasattr(found, name):
                 self.fail(f"module {module_name!r} has no {path!r}.", param, ctx)

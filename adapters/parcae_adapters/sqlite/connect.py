@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from parcae_adapters.sqlite.errors import Unusable, code, translated
+from parcae_adapters.sqlite.errors import FAULTS, Unusable, code, translated
 from parcae_adapters.sqlite.filesystem import network_filesystem
 from parcae_adapters.sqlite.schema import migrate
 
@@ -60,7 +60,7 @@ class File:
             _retried(lambda: _to_wal(connection, self.path), self.busy_timeout)
             connection.execute(f"PRAGMA synchronous = {self.durability.upper()}")
             _retried(lambda: migrate(connection, self.path), self.busy_timeout)
-        except sqlite3.Error as error:
+        except FAULTS as error:
             connection.close()
             raise translated(error, self.path) from error
         except BaseException:
@@ -79,7 +79,7 @@ class File:
         connection = self._open()
         try:
             found = connection.execute(OURS).fetchone()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise translated(error, self.path) from error
         finally:
             connection.close()
@@ -97,7 +97,7 @@ class File:
             connection = self.connect(self.path)
             connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
             connection.execute("PRAGMA cache_size = -16000")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise translated(error, self.path) from error
         return connection
 

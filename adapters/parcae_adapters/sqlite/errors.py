@@ -11,14 +11,20 @@ class Unusable(ParcaeError):
     """This file, in this place, can be no store: repeating is of no use."""
 
 
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises: where a file is damaged, even SQLite's message may be no text."""
+
+
 def code(error: BaseException) -> int | None:
     """SQLite's primary result code, where ``error`` has one."""
     extended: int | None = getattr(error, "sqlite_errorcode", None)
     return None if extended is None else extended & 0xFF
 
 
-def translated(error: sqlite3.Error, path: str) -> ParcaeError:
+def translated(error: sqlite3.Error | UnicodeDecodeError, path: str) -> ParcaeError:
     """``error``, which SQLite raised over ``path``, as one of Parcae's own."""
+    if isinstance(error, UnicodeDecodeError):
+        return _damaged(path, error)
     match code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Unavailable(f"{path}: another process keeps the database locked; try again")
@@ -35,12 +41,16 @@ def translated(error: sqlite3.Error, path: str) -> ParcaeError:
         case sqlite3.SQLITE_NOTADB:
             return Unusable(f"{path}: the file is not an SQLite database; choose another")
         case sqlite3.SQLITE_CORRUPT:
-            # SQLite gives this code, too, where the disk fails to read.
-            return Corrupt(
-                f"{path}: the database is damaged, or its disk cannot be read ({error}); see the "
-                "system's log, and restore it from a backup"
-            )
+            return _damaged(path, error)
         case sqlite3.SQLITE_CONSTRAINT:
             return Conflict(Reason.MOVED_ON, f"{path}: the database refused a change: {error}")
         case _:
             return Unavailable(f"{path}: {error}")
+
+
+def _damaged(path: str, error: Exception) -> Corrupt:
+    # SQLite says so, too, where the disk fails to read.
+    return Corrupt(
+        f"{path}: the database is damaged, or its disk cannot be read ({error}); see the system's "
+        "log, and restore it from a backup"
+    )

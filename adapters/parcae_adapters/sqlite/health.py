@@ -15,6 +15,7 @@ from parcae.codec import decode_any
 from parcae.errors import Corrupt
 from parcae.values import Instant
 from parcae_adapters.sqlite.connect import located
+from parcae_adapters.sqlite.errors import FAULTS
 from parcae_adapters.sqlite.filesystem import network_filesystem
 from parcae_adapters.sqlite.schema import NAMES
 
@@ -37,6 +38,7 @@ class Health:
         sqlite: the version of SQLite.
         network: the network file system that it lies on; ``None``: none.
         faults: what SQLite's quick check found; empty: nothing.
+        known: it has tables of ours.
         missing: migrations that are to come: the first that opens it as a store applies them.
         unknown: migrations of a newer version.
         newest: the time of the newest events; ``None``: there are none.
@@ -52,6 +54,7 @@ class Health:
     sqlite: str
     network: str | None
     faults: tuple[str, ...] = ()
+    known: bool = False
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     newest: Instant | None = None
@@ -76,7 +79,7 @@ def health(path: str | os.PathLike[str]) -> Health:
         # Closing the last connection that may write would checkpoint the log.
         with closing(sqlite3.connect(f"{Path(name).as_uri()}?mode=ro", uri=True)) as connection:
             return _inside(connection, found)
-    except (sqlite3.Error, Corrupt) as error:
+    except (*FAULTS, Corrupt) as error:
         return replace(found, faults=(str(error),))
 
 
@@ -91,6 +94,7 @@ def _inside(connection: sqlite3.Connection, found: Health) -> Health:
     instants = [decode_any(data).at for (data,) in connection.execute(NEWEST)]
     found = replace(
         found,
+        known=True,
         missing=tuple(sorted(NAMES - applied)),
         unknown=tuple(sorted(applied - NAMES)),
         newest=max(instants, default=None),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 from parcae.errors import Unavailable
 from parcae_adapters.sqlite.answers import Waiting, deliver
 from parcae_adapters.sqlite.connect import File
-from parcae_adapters.sqlite.errors import translated
+from parcae_adapters.sqlite.errors import FAULTS, translated
 from parcae_adapters.sqlite.queries import Queries
 
 T = TypeVar("T")
@@ -72,7 +71,7 @@ class Reader:
     def _answer(self, ask: Ask[Any]) -> tuple[Any, BaseException | None]:
         try:
             return ask(self._queries), None
-        except sqlite3.Error as error:
+        except FAULTS as error:
             return None, translated(error, self._file.path)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is for the caller to know
             return None, error

@@ -16,7 +16,7 @@ from parcae.ports import Clock, Committed, Entropy, Rule, Selection
 from parcae.values import JobId
 from parcae_adapters.sqlite.answers import Outcome, Waiting, deliver
 from parcae_adapters.sqlite.connect import File
-from parcae_adapters.sqlite.errors import code, translated
+from parcae_adapters.sqlite.errors import FAULTS, code, translated
 from parcae_adapters.sqlite.session import Session
 from parcae_adapters.sqlite.turnstile import Turnstile
 
@@ -163,7 +163,7 @@ class Writer:
                 _, session = self._connect()
                 if session.changed():
                     self._notify(None)
-            except sqlite3.Error:
+            except FAULTS:
                 self._disconnect()
 
     def _serve(self, group: Sequence[Request]) -> list[Outcome]:
@@ -175,7 +175,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever went wrong is for its caller to know
             if len(group) > 1:
                 return [self._serve([request])[0] for request in group]
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, FAULTS):
                 error = translated(error, self._file.path)
             return [(group[0][1], None, error)]
 
@@ -198,7 +198,7 @@ class Writer:
         try:
             connection, session = self._connect()
             connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             if code(error) != sqlite3.SQLITE_BUSY:
                 self._disconnect()
             raise Down(translated(error, self._file.path)) from error

@@ -78,6 +78,9 @@ def _unreadable(found: Health) -> Iterator[Finding]:
     if found.faults:
         message = f"the file is damaged: {'; '.join(found.faults)}"
         yield _wrong("damaged", message, "parcae fsck, then restore the latest backup")
+    elif not found.known:
+        message = "a database, but Parcae has no jobs in it: is this the right file?"
+        yield _wrong("schema", message, "parcae --db FILE doctor")
     if found.unknown:
         message = f"a newer version of Parcae has written it: {', '.join(found.unknown)}"
         yield _wrong("schema", message, "pip install --upgrade parcae")
@@ -141,7 +144,7 @@ def _document(
             "journal": found.journal,
             "durability": "full",
             "sqlite": found.sqlite,
-            "migrated": list(found.missing),
+            "migrated": list(found.missing) if seen else [],
             "arrived": found.arrived,
         },
         "now": iso(seen.now if seen else None),
@@ -165,7 +168,7 @@ def _show(found: Health, seen: Checkup | None, findings: tuple[Finding, ...]) ->
         ("file", f"{found.path}: {_bytes(found.size)}{log}, {_bytes(found.free)} free"),
         ("journal", f"{found.journal or 'unknown'}, SQLite {found.sqlite}"),
         ("durable", "what workers of this command line answer survives a power loss (full)"),
-        ("tables", _tables(found)),
+        ("tables", _tables(found, seen)),
         ("clock", _newest(found, seen)),
         ("workers", _workers(seen)),
     ]
@@ -185,7 +188,11 @@ def _show(found: Health, seen: Checkup | None, findings: tuple[Finding, ...]) ->
         click.echo("Nothing is wrong.")
 
 
-def _tables(found: Health) -> str:
+def _tables(found: Health, seen: Checkup | None) -> str:
+    if found.faults or not found.known:
+        return "not looked at"
+    if found.missing and seen is None:
+        return f"{len(found.missing)} migrations are to come"
     if found.missing:
         return f"{len(found.missing)} migrations were to come, and are applied by now"
     return "of a newer version" if found.unknown else "up to date"

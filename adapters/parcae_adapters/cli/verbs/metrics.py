@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @option("--every", type=Duration(), default="15s", metavar="DURATION", help="How often.")
 @option(
     "--after",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**63 - 1),
     default=0,
     metavar="POSITION",
     help="Count only what comes after this position of the log.",
@@ -53,6 +53,12 @@ async def command(
     """
     if once and textfile is None:
         raise click.UsageError("--once goes with --textfile: without one it is written once.")
+    if textfile is not None and textfile.suffix != ".prom":
+        raise click.UsageError(
+            f"{textfile} does not end with .prom: node_exporter would not read it."
+        )
+    if textfile is not None and not textfile.parent.is_dir():
+        raise click.UsageError(f"There is no folder {str(textfile.parent)!r} to write to.")
     # The driver is loaded only where it is needed.
     from parcae_adapters.metrics import Metrics
 

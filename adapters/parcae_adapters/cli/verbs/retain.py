@@ -44,7 +44,10 @@ async def command(
 
         parcae retain --completed 30d --failed 90d --dry-run
     """
-    policy = Retention(**kept)
+    try:
+        policy = Retention(**kept)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
     if not policy.statuses:
         raise click.UsageError("Say which outcomes to delete, and after how long: --completed 30d.")
     if not (dry_run or yes):
