@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from parcae.explain_engine import ExplainEngine
 from parcae.freshness import Freshness
 from parcae.measures import LineStatistics
-from parcae.ports import Query
+from parcae.ports import Named, Query
 from parcae.projection import Fact, Span
 from parcae.queue_engine import QueueEngine
 from parcae.roster import STATES as STATES_OF_WORKERS
@@ -102,6 +102,10 @@ class Metrics:
         self._abandoned = gauge(
             "handlers_abandoned", "Handlers that go on although their lease is gone."
         )
+        self._deliveries = gauge(
+            "deliveries", "Deliveries of webhooks by where they are.", "subscription", "state"
+        )
+        self._sealed = gauge("sealed", "Whether all webhooks are withheld.")
         self._position = gauge("log_position", "Up to where the log was counted.")
 
     async def update(self, *takers: Take) -> int:
@@ -142,9 +146,17 @@ class Metrics:
             self._workers.labels(state=state).set(states[state])
         there = [one.presence for one in crew if one.state != Attendance.SILENT and one.presence]
         self._abandoned.set(sum(one.abandoned for one in there))
+        await self._look_outside()
         words = await self._freshness()
         for word in Freshness:
             self._trust.labels(freshness=str(word)).set(words.get(word, 0))
+
+    async def _look_outside(self) -> None:
+        self._deliveries.clear()
+        for (name, stage), number in (await self._engine.store.tally()).items():
+            self._deliveries.labels(subscription=name, state=str(stage)).set(number)
+        seal = (await self._engine.store.look(Named())).seal
+        self._sealed.set(seal.closed)
 
     def _look_at(self, name: str, line: LineStatistics, *, paused: bool) -> None:
         for state in STATES:

@@ -17,6 +17,7 @@ from parcae.roster import HELD, PAGE, Crew, crew, some
 from parcae.state import Pending, Stored
 from parcae.survey import Scope, Survey
 from parcae.timing import expired, next_due
+from parcae.undelivered import undelivered
 from parcae.values import Instant, JobId, Status, StreamId, minutes, seconds
 from parcae.workers import SKEW, Attendance, Presence, present, takers
 
@@ -80,6 +81,7 @@ async def checkup(store: Store) -> Checkup:
         *_paused(survey),
         *await _orphans(store, now),
         *_ahead(found, now),
+        *await _undelivered(store),
     )
     return Checkup(now=now, workers=found, findings=findings)
 
@@ -249,6 +251,13 @@ def _orphan(job_id: JobId, parent: str, fate: str) -> Finding:
         unhealthy=True,
         message=f"job {job_id} waits for {parent}, which {fate}",
         command="parcae reconcile" if settles else f"parcae cancel {job_id}",
+    )
+
+
+async def _undelivered(store: Store) -> Sequence[Finding]:
+    return tuple(
+        Finding(rule=one.rule, unhealthy=one.unhealthy, message=one.message, command=one.command)
+        for one in await undelivered(store)
     )
 
 

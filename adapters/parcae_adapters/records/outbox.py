@@ -35,11 +35,6 @@ def origin(url: str) -> str:
     return f"{found.scheme}://{found.netloc.rpartition('@')[2]}/…"
 
 
-def several(number: int) -> str:
-    """``1 delivery``, ``2 deliveries``."""
-    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
-
-
 def subscription(one: Subscription, now: Instant, *, whole: bool = True) -> Record:
     """A subscription; ``whole``: with its address as it is."""
     return {

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from parcae.deliveries import Standing
 from parcae.outbox_engine import OutboxEngine
+from parcae.undelivered import several
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
 from parcae_adapters.cli.output import note, write_json
@@ -39,7 +40,7 @@ async def command(session: Session, reason: str, wait: timedelta, by: str | None
     if session.json:
         write_json({**plain.seal(done), "under_way": left}, line=session.form is Form.JSONL)
     else:
-        note(f"Sealed: nothing more is sent. {plain.several(left)} under way.")
+        note(f"Sealed: nothing more is sent. {several(left)} under way.")
     return Exit.TIMED_OUT if left else Exit.OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parcae.deliveries import Standing
 from parcae.outbox_engine import OutboxEngine
+from parcae.undelivered import several
 from parcae_adapters.cli.options import asker, by_option, option, verb
 from parcae_adapters.cli.output import note, write_json
 from parcae_adapters.cli.session import Form, Session
@@ -23,4 +24,4 @@ async def command(session: Session, reason: str, by: str | None) -> None:
     if session.json:
         write_json({**plain.seal(done), "owed": owed}, line=session.form is Form.JSONL)
     else:
-        note(f"Unsealed. {plain.several(owed)} owed; send them with: parcae dispatch")
+        note(f"Unsealed. {several(owed)} owed; send them with: parcae dispatch")

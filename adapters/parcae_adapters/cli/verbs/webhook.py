@@ -19,6 +19,7 @@ from parcae.filters import Filter
 from parcae.outbox_engine import OutboxEngine, Watched, secret_blob
 from parcae.ports import DeliveryQuery
 from parcae.subscriptions import Subscription
+from parcae.undelivered import several
 from parcae.values import StreamId, hours
 from parcae_adapters.cli.options import Duration, asker, by_option, option, verb
 from parcae_adapters.cli.output import note, print_table, write_json
@@ -357,7 +358,7 @@ async def replay(
         return
     for name in replayed:
         click.echo(name)
-    note(f"{plain.several(len(replayed))} {'would be' if dry_run else 'to be'} sent again.")
+    note(f"{several(len(replayed))} {'would be' if dry_run else 'to be'} sent again.")
     for name, why in refused.items():
         note(f"{webhook_id(name)}: {why}")
 
