@@ -7,12 +7,12 @@ import json
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
 
-from parcae import Context, Engine, JobId, Jobs
+from parcae import Context, Engine, JobId, Jobs, Moves
 from parcae_adapters.cli.app import parcae
 from parcae_adapters.sqlite import SqliteStore
 
@@ -74,8 +74,9 @@ def test_given_another_shape_then_it_says_both_sides_what_it_means_and_what_to_c
     assert done.stdout == (
         f"error: kind order: 1 living job of version 1 ({job}) differs from version 2: the job has "
         "the order a, b, the definition has b, a: this job goes on in its own order. Choose "
-        "changed='finish' (they finish as they were admitted), or changed='quarantine' (nobody "
-        "runs them, and a person sees what they owe).\n1 living job: 1 finding\n"
+        "changed='finish' (they finish as they were admitted), changed='migrate' (functions say "
+        "what their phases have become), or changed='quarantine' (nobody runs them, and a person "
+        "sees what they owe).\n1 living job: 1 finding\n"
     )
     (finding,) = json.loads(desk.types(after, "--json").stdout)["findings"]
     assert (finding["version"], finding["now"], finding["choice"]) == ("1", "2", "refuse")
@@ -117,3 +118,48 @@ def test_given_a_wrong_call_then_it_says_what_was_expected(desk: Desk) -> None:
         done = desk.types(jobs, *args)
         assert done.exit_code == 2
         assert says in done.stderr
+
+
+def migrating(*names: str, moves: Moves, version: str = "2") -> Jobs:
+    """One saga of these phases that takes over the jobs of version 1."""
+    jobs = definitions(*names, version=version, changed="migrate")
+    jobs["order"].migrate("1")(lambda _: moves)
+    return jobs
+
+
+def test_given_migrate_then_it_lists_what_each_job_becomes_and_then_does_it(desk: Desk) -> None:
+    """S18: a dry run changes nothing."""
+    ids = desk.submitted(definitions("a", "b", version="1"), 2)
+    after = migrating("a", "x", "y", moves=Moves(renamed={"b": "y"}))
+    for _ in range(2):
+        done = desk.types(after, "--migrate", "--dry-run", "--json")
+        assert done.exit_code == 0
+        shown = json.loads(done.stdout)
+        assert shown["dry_run"] is True
+        assert {one["id"]: (one["fate"], one["why"]) for one in shown["jobs"]} == dict.fromkeys(
+            ids, ("migrated", "of version 2: a, x, y (was b)")
+        )
+    looked = desk.types(after)
+    assert looked.exit_code == 0
+    assert "note: kind order" in looked.stdout
+    done = desk.types(after, "--migrate", "--by", "ops")
+    assert done.exit_code == 0
+    assert "2 migrated, 0 left alone." in done.stderr
+    assert desk.types(after).stdout == "2 living jobs: all of today's phases\n"
+    again = json.loads(desk.types(after, "--migrate", "--json").stdout)
+    assert again["jobs"] == []
+
+
+def test_given_migrate_where_it_makes_no_sense_then_it_says_what_was_expected(desk: Desk) -> None:
+    desk.submitted(definitions("a", version="1"), 1)
+    plain = definitions("a", "b", version="2", changed="migrate")
+    for jobs, args, said in (
+        (plain, ("--migrate",), "--migrate needs a definition that has a function for it"),
+        (plain, ("--dry-run",), "--dry-run belongs to --quarantine and --migrate"),
+        (plain, ("--migrate", "--quarantine", "--kind", "order"), "exclude each other"),
+        (migrating("b", moves=cast(Moves, None)), ("--migrate",), "expected Moves, got None"),
+        (migrating("b", moves=cast(Moves, None)), (), "from version 1 failed: TypeError"),
+    ):
+        done = desk.types(jobs, *args)
+        assert done.exit_code == 2
+        assert said in done.stderr

@@ -11,9 +11,9 @@ import parcae
 PUBLIC = """
 Accepted Admitted After CancelAnswer CancelOutcome Cause Conflict Context Corrupt Dependency
 DependencyPolicy Engine Error GiveUp Granted Graph Group GroupAdmitted GroupHandle GroupId
-GroupOutcome Handle Isolation Job JobId Jobs LeaseLost Lost Missed OnLost Options Outcome
+GroupOutcome Handle Isolation Job JobId Jobs LeaseLost Lost Missed Moves OnLost Options Outcome
 ParcaeError Phase Query Queue Rate Reason Reconciled Rejected Report Request Retry RetryMode Saga
-Schedule SchedulerEngine Spec Status Stopped Superseded Task Timing Token Unavailable Unique Until
+Schedule SchedulerEngine Shape Spec Status Stopped Superseded Task Timing Token Unavailable Unique Until
 fsck hours minutes seconds
 """.split()
 

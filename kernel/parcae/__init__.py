@@ -37,6 +37,7 @@ from parcae.ports import Query
 from parcae.queues import Queue, Rate
 from parcae.scheduler_engine import SchedulerEngine
 from parcae.schedules import Missed, Schedule
+from parcae.shape import Moves, Shape
 from parcae.spec import (
     Dependency,
     DependencyPolicy,
@@ -82,6 +83,7 @@ __all__ = [
     "LeaseLost",
     "Lost",
     "Missed",
+    "Moves",
     "OnLost",
     "Options",
     "Outcome",
@@ -100,6 +102,7 @@ __all__ = [
     "Saga",
     "Schedule",
     "SchedulerEngine",
+    "Shape",
     "Spec",
     "Status",
     "Stopped",

@@ -66,7 +66,9 @@ class Stray:
     def __str__(self) -> str:
         """What differs, what it means, and what to do about it."""
         living = f"{count(self.jobs, 'living job')} of version {self.version}"
-        found = "; ".join(map(str, self.differences))
+        # What would follow if it ran as it is does not, where it does not run so.
+        stays = self.migrate < self.jobs
+        found = "; ".join(str(one) if stays else one.sides for one in self.differences)
         same = (
             f"; give the definition another version than {self.now}, for its phases have changed"
             if self.version == self.now and self.differences
@@ -91,7 +93,8 @@ class Stray:
             return f"There is no handler for {missing}: {kept}{chosen}, or {_QUARANTINE}"
         if self.choice is Changed.FINISH:
             return "They finish as they were admitted, as changed='finish' says"
-        return f"Choose changed='finish' (they finish as they were admitted), or {_QUARANTINE}"
+        finish = "changed='finish' (they finish as they were admitted)"
+        return f"Choose {finish}, {_MIGRATE}, or {_QUARANTINE}"
 
     @property
     def _of_migration(self) -> str:
@@ -106,6 +109,7 @@ class Stray:
         return f"As changed='migrate' says, {', '.join(said)}"
 
 
+_MIGRATE = "changed='migrate' (functions say what their phases have become)"
 _QUARANTINE = "changed='quarantine' (nobody runs them, and a person sees what they owe)"
 
 

@@ -66,7 +66,12 @@ class Difference:
 
     def __str__(self) -> str:
         """Both sides, and what it means."""
-        return f"the job has {self.job}, the definition {self.now}: {self.means}"
+        return f"{self.sides}: {self.means}"
+
+    @property
+    def sides(self) -> str:
+        """Both sides."""
+        return f"the job has {self.job}, the definition {self.now}"
 
 
 def shape_of(spec: Spec) -> Shape:
