@@ -18,9 +18,14 @@ from parcae.values import StreamId, Token, WorkerId
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.memory import MemoryStore
 
-statuses = st.sampled_from([200, 204, 302, 410, 500, None])
+statuses = st.sampled_from([410, 410, 200, 500, None])
 said = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 2), st.none() | st.tuples(statuses)), max_size=12
+    st.tuples(
+        st.sampled_from([0, 1, 2, 3, 0, 1, 2, 3, 4]),
+        st.sampled_from([1, 1, 1, 1, 0, 2]),
+        st.tuples(statuses) | st.none(),
+    ),
+    max_size=12,
 )
 Step = tuple[int, int, tuple[int | None] | None]
 
