@@ -26,6 +26,7 @@ from opentelemetry.trace import StatusCode
 
 from parcae import Context, Engine, GiveUp, Jobs, Retry, Timing, seconds
 from parcae.codec import TAGS
+from parcae.measures import waits
 from parcae.projection import NAMES, Fact, Interval, Span, projected
 from parcae.values import JobId, Position, WorkerId, minutes
 from parcae.workers import Presence
@@ -105,6 +106,19 @@ def test_given_any_lawful_history_then_it_is_projected_whole(name: str) -> None:
     assert sum(one.ended for one in found) <= 1
     intervals = [one for fact in found for one in fact.intervals]
     assert all(one.duration >= timedelta(0) for one in intervals)
+    # Nobody waits while somebody works on it, and the queues' statistics count the same.
+    attempts_made = [one for one in intervals if one.span is Span.ATTEMPT]
+    for wait in (one for one in intervals if one.span is Span.WAIT):
+        assert all(wait.began >= one.ended or wait.ended <= one.began for one in attempts_made), (
+            wait
+        )
+    forward = [
+        one.duration
+        for fact in found
+        for one in fact.intervals
+        if one.span is Span.WAIT and fact.name == "started"
+    ]
+    assert forward == list(waits(story.history))
     starts = sum(one.name == "started" for one in found)
     attempts = sum(one.span is Span.ATTEMPT for one in intervals)
     assert starts - attempts in (0, 1)
@@ -156,6 +170,27 @@ def test_given_a_job_that_is_undone_then_what_failed_and_the_undo_are_told() -> 
     ]
     assert over[-1].duration == seconds(4)
     assert facts[-1].labels["outcome"] == "compensated"
+
+
+def test_given_a_lease_that_was_found_lost_late_then_nothing_waited_while_it_was_held() -> None:
+    """The next attempt counts from the expiry (S30); who waits is waiting from the reclaim on."""
+
+    async def use(engine: Engine, clock: ManualClock) -> list[Fact]:
+        await engine.submit(greet())
+        await engine.claim(WorkerId("gone"), jobs.kinds, request="1")
+        clock.advance(minutes(10))
+        await engine.reconcile()
+        clock.advance(seconds(3))
+        await engine.claim(WorkerId("here"), jobs.kinds, request="2")
+        return await facts_of(engine)
+
+    facts: list[Fact] = played(use)
+    found = [(one.span, one.duration) for fact in facts for one in fact.intervals]
+    assert found == [
+        (Span.WAIT, seconds(0)),
+        (Span.ATTEMPT, minutes(10)),
+        (Span.WAIT, seconds(3)),
+    ]
 
 
 def test_given_a_lost_lease_then_the_reconciler_is_named_for_it() -> None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from attrs import Factory, frozen
+from attrs import evolve as replace
 
 from parcae import events as e
 from parcae.change import AnyEvent
@@ -98,11 +99,26 @@ class Track:
         job: the fold so far; ``None``: there is none, or it was deleted.
         began: when the phase or undo in work began.
         phase: which one it is; ``None``: none is in work.
+        lined_at: when it was last put in line, or let go of for its undos.
     """
 
     job: Job | None = None
     began: Instant | None = None
     phase: str | None = None
+    lined_at: Instant | None = None
+
+    @property
+    def waits_from(self) -> Instant | None:
+        """From when on it waits for a slot and a worker; ``None``: it does not.
+
+        What follows a lost lease is due from its expiry on (S30), whenever that was found out. But
+        nobody waits while a worker holds the job.
+        """
+        job = self.job
+        if job is None or not _in_line(job):
+            return None
+        assert isinstance(job.state, Scheduled | Compensating)
+        return max(job.state.ready_at, self.lined_at or job.state.ready_at)
 
 
 def projected(job_id: JobId, history: Iterable[e.Event]) -> Iterator[tuple[Track, Fact]]:
@@ -138,13 +154,27 @@ def project(track: Track, stream: StreamId, event: AnyEvent) -> tuple[Track, Fac
     after = evolve(JobId(stream), before, event)
     fact = _fact(track, stream, event, after)
     if isinstance(event, e.PhaseStarted | e.UndoStarted):
-        return Track(job=after, began=event.at, phase=event.phase), fact
+        return replace(track, job=after, began=event.at, phase=event.phase), fact
     over = isinstance(event, (*_UNDONE, e.PhaseCompleted)) or _let_go(before, after)
-    kept = Track() if over else track
-    return Track(job=after, began=kept.began, phase=kept.phase), fact
+    kept = replace(track, began=None, phase=None) if over else track
+    lined_at = event.at if _lined(before, after) else track.lined_at
+    return replace(kept, job=after, lined_at=lined_at), fact
 
 
 _UNDONE = (e.UndoCompleted, e.UndoRetryScheduled, e.CompensationReleased, e.CompensationLost)
+
+
+def _in_line(job: Job | None) -> bool:
+    """Whether it waits for a worker, or will once its time has come."""
+    return job is not None and isinstance(job.state, Scheduled | Compensating) and job.lease is None
+
+
+def _lined(before: Job | None, after: Job | None) -> bool:
+    """Whether it stands in line from now on, or for something else than before."""
+    if after is None or not _in_line(after):
+        return False
+    assert before is not None
+    return not _in_line(before) or type(before.state) is not type(after.state)
 
 
 def _let_go(before: Job | None, after: Job | None) -> bool:
@@ -198,7 +228,7 @@ def _intervals(track: Track, event: e.Event, after: Job | None) -> Iterator[Inte
     if before is None:
         return
     if isinstance(event, e.Started | e.CompensationClaimed):
-        yield from _wait(before, event)
+        yield from _wait(track, before, event)
     elif isinstance(event, e.PhaseCompleted):
         yield from _work(track, before, event, "completed")
     elif isinstance(event, _UNDONE) or _let_go(before, after):
@@ -221,12 +251,14 @@ def _attempt(before: Job, event: e.Event, outcome: str) -> Iterator[Interval]:
         )
 
 
-def _wait(before: Job, event: e.Started | e.CompensationClaimed) -> Iterator[Interval]:
-    state = before.state
-    if isinstance(state, Scheduled | Compensating):
+def _wait(
+    track: Track, before: Job, event: e.Started | e.CompensationClaimed
+) -> Iterator[Interval]:
+    since = track.waits_from
+    if since is not None:
         yield Interval(
             span=Span.WAIT,
-            began=min(state.ready_at, event.at),
+            began=min(since, event.at),
             ended=event.at,
             outcome="started",
             token=event.token,

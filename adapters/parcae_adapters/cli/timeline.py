@@ -13,7 +13,7 @@ from parcae.events import Event
 from parcae.phrases import span
 from parcae.ports import Recorded
 from parcae.projection import Interval, Span, Track, projected
-from parcae.state import Compensating, Ended, Scheduled
+from parcae.state import Compensating, Ended
 from parcae.values import Instant, JobId
 from parcae_adapters.cli.output import clean, cut_to
 
@@ -80,9 +80,9 @@ def _open(track: Track, now: Instant) -> Iterator[Interval]:
     if job is None or isinstance(job.state, Ended):
         return
     state, lease = job.state, job.lease
-    waits = isinstance(state, Scheduled) or (isinstance(state, Compensating) and lease is None)
-    if isinstance(state, Scheduled | Compensating) and waits and state.ready_at < now:
-        yield Interval(span=Span.WAIT, began=state.ready_at, ended=now, outcome=OPEN)
+    since = track.waits_from
+    if since is not None and since < now:
+        yield Interval(span=Span.WAIT, began=since, ended=now, outcome=OPEN)
     if lease is not None and not isinstance(state, Compensating):
         began = min(lease.since, now)
         number = job.attempt

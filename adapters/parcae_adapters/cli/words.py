@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from parcae import CancelAnswer, CancelOutcome, Job
+from parcae import events as e
 from parcae.assess import tell
 from parcae.events import Cancelled, Compensated, Completed, Event, Failed, Quarantined
 from parcae.phrases import span
@@ -14,6 +15,7 @@ from parcae.timing import expired
 from parcae.values import Instant
 from parcae_adapters.records.jobs import in_work
 
+LINED = (e.Scheduled, e.RetryScheduled, e.Released)
 LAST = (Cancelled, Compensated, Completed, Failed, Quarantined)
 
 
@@ -25,8 +27,10 @@ def sentence(stored: Stored, history: Sequence[Recorded[Event]], now: Instant) -
             return f"It waits for {len(parents)} jobs to end: {', '.join(parents)}."
         case Scheduled(ready_at=at) if at > now:
             return f"It waits for its time, in {span(at - now)}.{_again(job)}"
-        case Scheduled(since=since):
-            waited = span(now - since)
+        case Scheduled(since=due):
+            # After a lost lease it is due from its expiry on: nobody waited until it was found.
+            lined = (one.event.at for one in reversed(history) if isinstance(one.event, LINED))
+            waited = span(now - max(due, next(lined, due)))
             kind, queue = job.spec.kind, job.spec.lane.queue
             return (
                 f"It has waited {waited} for a worker that runs {kind} from queue {queue}."
