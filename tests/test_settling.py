@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hooks import SUBMITTED, owe
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parcae import Engine
@@ -80,6 +80,8 @@ def _plain(answer: object) -> object:
 
 
 @given(said)
+@example([(which, 1, (410,)) for which in range(4)])
+@example([(which, 1, (200,)) for which in (0, 1, 2, 3, 0)])
 def test_given_any_reports_when_they_are_said_together_then_it_is_as_if_one_by_one(
     steps: list[Step],
 ) -> None:
