@@ -386,7 +386,7 @@ def test_what_is_open_is_looked_at_again_and_what_is_over_is_not(
         assert isinstance(events[-1], d.DeliveryStarted | d.DeliveryDied)
 
 
-STATES: Mapping[str, d.DeliveryState] = {
+STATES: Mapping[str, d.Waiting | d.Sending | d.Done | d.Dead] = {
     "waiting": d.Waiting(at=EPOCH),
     "sending": d.Sending(token=ONE, worker=ANN, request="r", since=EPOCH, until=at(60)),
     "done": d.Done(at=EPOCH),

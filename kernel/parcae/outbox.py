@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 from attrs import frozen
 
@@ -148,6 +149,22 @@ class Dispatch:
     body: bytes
     tries: int
     repeated: bool = False
+
+
+class WebhookSender(Protocol):
+    """Whoever carries deliveries to their receivers.
+
+    1. ``send`` posts the very bytes of :attr:`Dispatch.body`, named by
+       :func:`parcae.deliveries.webhook_id` and signed with the secrets that count now (Standard
+       Webhooks 1.0), once: who tries again is decided elsewhere.
+    2. What the receiver answers is told as it was. A redirect is an answer, and is not followed.
+    3. Nothing that a receiver does is raised: no answer is told as an error, without the address.
+    4. It reads a bounded part of the answer, and waits for a bounded time.
+    """
+
+    async def send(self, one: Dispatch, /) -> d.Attempt:
+        """Try once; what came of it."""
+        ...
 
 
 def start(view: View, command: d.Start) -> tuple[Sequence[Revision], Sequence[Dispatch]]:

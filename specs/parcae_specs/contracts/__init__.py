@@ -18,6 +18,7 @@ from parcae_specs.contracts.outbox import Outbox
 from parcae_specs.contracts.reading import Reading
 from parcae_specs.contracts.rows import Rows
 from parcae_specs.contracts.selections import Selections
+from parcae_specs.contracts.senders import WebhookSenderContract
 from parcae_specs.contracts.streams import Streams
 from parcae_specs.contracts.together import Together
 from parcae_specs.contracts.walk import Walk
@@ -30,6 +31,7 @@ __all__ = [
     "Examples",
     "StoreContract",
     "Subject",
+    "WebhookSenderContract",
     "found",
 ]
 
