@@ -203,3 +203,93 @@ def test_s11_s12_s13_given_a_deploy_that_removes_a_phase_then_each_choice_tells_
     assert shop.ran(jobs["parcel"]) == "reserve charge"
     assert shop.typed("old", "wait", undoing, "--json")[0] == 3
     assert shop.typed("old", "show", undoing, "--json")[1]["status"] == "compensated"
+
+
+NEXT = """
+import os
+from pathlib import Path
+
+from parcae import Context, GiveUp, Jobs, Moves, Retry, Shape
+
+HERE = Path(__file__).parent.parent
+jobs = Jobs()
+saga = jobs.saga("order", version=2, changed="migrate", retry=Retry(max_attempts=3, jitter=0))
+
+
+def note(ctx: Context, what: str) -> None:
+    assert ctx.idempotency_key.startswith(ctx.job_id)
+    with (HERE / f"ran-{ctx.job_id}").open("a") as file:
+        file.write(f"{what}:{ctx.idempotency_key.removeprefix(ctx.job_id)} ")
+
+
+@saga.migrate(1)
+def since_the_first(old: Shape) -> Moves:
+    return Moves(renamed={"reserve": "hold", "charge": "pay"})
+
+
+@saga.phase
+async def hold(ctx: Context, number: int) -> int:
+    note(ctx, "hold")
+    return number
+
+
+@hold.undo
+async def free(ctx: Context, number: int, result: int) -> None:
+    assert number == result
+    note(ctx, "free")
+
+
+@saga.phase
+async def check(ctx: Context, number: int) -> str:
+    note(ctx, "check")
+    return f"checked {ctx.result(hold)}"
+
+
+@check.undo
+async def uncheck(ctx: Context, number: int, result: str) -> None:
+    assert result == f"checked {number}"
+    note(ctx, "uncheck")
+
+
+@saga.phase
+async def pay(ctx: Context, number: int) -> None:
+    note(ctx, "pay")
+
+
+@saga.phase
+async def ship(ctx: Context, number: int) -> None:
+    note(ctx, "ship")
+    if number == 13:
+        raise GiveUp("nobody is there")
+"""
+
+
+def test_s11_s12_given_a_deploy_that_renames_and_inserts_in_mid_saga_then_jobs_go_on_in_it(
+    shop: Shop,
+) -> None:
+    """S5, S11, S12, S13: killed inside a phase, migrated, one completes and one undoes it all."""
+    (shop.folder / "next").mkdir()
+    (shop.folder / "next" / "shop.py").write_text(NEXT)
+    well, badly = (
+        shop.typed("old", "submit", "shop:jobs", "order", number, "--json")[1]["id"]
+        for number in ("7", "13")
+    )
+    worker = shop.start("old", "worker", "shop:jobs", "--drain", "200ms")
+    until(lambda: all(shop.ran(job) == "reserve charge" for job in (well, badly)))
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=LONG)
+    dry = ("deploy", "shop:jobs", "--migrate", "--dry-run", "--json")
+    code, found, _ = shop.typed("next", *dry)
+    assert (code, {one["id"] for one in found["jobs"]}) == (0, {well, badly})
+    assert {one["why"] for one in found["jobs"]} == {
+        "of version 2: hold (was reserve), check, pay (was charge), ship"
+    }
+    shop.start("next", "worker", "shop:jobs")
+    assert shop.typed("next", "wait", well, "--json")[0] == 0
+    shop.typed("next", "wait", badly, "--json")
+    forward = "reserve charge check:/check pay:/charge ship:/ship"
+    assert shop.ran(well) == forward
+    assert shop.ran(badly) == f"{forward} uncheck:/check/undo free:/reserve/undo"
+    shown = shop.typed("old", "show", badly, "--json")[1]
+    assert (shown["status"], shown["definition"]) == ("compensated", "2")
+    assert shop.typed("next", "fsck", "--json")[0] == 0
