@@ -152,7 +152,7 @@ def test_the_guarantees_hold_among_workers_cancels_repeats_retries_and_jumping_c
     """A world holds every step to the law by itself; and the worlds come nearly everywhere."""
     taken: set[object] = set()
 
-    @settings(max_examples=max(200, settings().max_examples))
+    @settings(max_examples=max(300, settings().max_examples))
     @for_all(worlds())
     def come_about(world: World) -> None:
         for story in world.stories:
