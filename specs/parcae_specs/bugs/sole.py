@@ -23,7 +23,8 @@ from attrs import evolve, frozen
 import parcae.decide
 from parcae import commands as c
 from parcae.errors import Corrupt, Reason, Rejected, Superseded
-from parcae.spec import Carried
+from parcae.shape import Shape
+from parcae.spec import Carried, PhaseSpec, Spec
 from parcae.values import MAX_BLOB, Blob, JobId, Place, Status, Token, WorkerId, blob, seconds
 from parcae_specs.bugs.plant import holders
 from parcae_specs.explorer.belief import RAISED
@@ -169,12 +170,24 @@ def universe(cell: Cell) -> Iterator[c.Command]:
     if lease is not None:
         yield c.Claim(worker=lease.worker, request=lease.request)
     yield c.Cancel()
+    yield c.Quarantine()
+    yield from _other_shapes(spec)
     yield c.Delete(retention=seconds(1))
     for parent in (*(one.parent for one in spec.dependencies), JobId("nobody")):
         for outcome in (Status.COMPLETED, Status.RUNNING):
             yield c.SettleDependency(parent=parent, outcome=outcome)
     for token in sorted({0, last, last + 1}):
         yield from _spoken(Token(token), [phase.name for phase in spec.phases])
+
+
+def _other_shapes(spec: Spec) -> Iterator[c.Command]:
+    """Shapes that a job might take: with a phase more, as if it had another one, without undos."""
+    now = Shape(version="today", phases=(*spec.phases, PhaseSpec(name="more")))
+    bare = tuple(PhaseSpec(name=one.name) for one in now.phases)
+    was = Shape(version=spec.definition, phases=spec.phases)
+    yield c.Migrate(was=was, now=now)
+    yield c.Migrate(was=now, now=now)
+    yield c.Migrate(was=was, now=evolve(now, phases=bare))
 
 
 def _spoken(token: Token, phases: Sequence[str]) -> Iterator[c.Command]:
