@@ -332,8 +332,8 @@ def test_given_an_endpoint_that_fails_then_it_is_left_alone_and_probed_by_one() 
             await outbox.subscribe("hook", receiver.url(), wanted=SUBMITTED)
             await owe(engine, 100)
             async with dispatcher(outbox, per_endpoint=4, clock=here) as sender:
-                await until(lambda: not sender.lanes.rooms(here.now()).get("hook", 1))
-                await until(lambda: not receiver.now)
+                await until(lambda: sender.lanes.next_probe(here.now()) is not None)
+                await until(lambda: not sender.lanes.busy)
                 failed = len(receiver.got)
                 assert THRESHOLD <= failed < THRESHOLD + 4
                 answers[0] = 200

@@ -265,10 +265,10 @@ def report(
     if late or not events:
         message = f"{delivery} is not held under token {command.token} any more"
         return tuple(made), LeaseLost(Reason.STALE_TOKEN, message)
-    after = _folded(one, events)
+    after = _after_all(made)
     if not one.belongs(view.subscriptions.get(one.subscription)):
         made = list(_revised(one, (*events, *d.given_up(after, view.now))))
-        after = _folded(after, d.given_up(after, view.now))
+        after = _after_all(made)
     elif isinstance(command, d.Report) and d.is_gone(command.attempt):
         made += configure(view, one.subscription, Disable(gone=True))
     if not after.open:
@@ -276,16 +276,17 @@ def report(
     return tuple(made), after
 
 
-def _folded(one: d.Delivery, events: Iterable[d.DeliveryEvent]) -> d.Delivery:
-    for event in events:
-        after = d.evolve(one.id, one, event)
-        assert after is not None
-        one = after
-    return one
+def _after_all(made: Sequence[Revision]) -> d.Delivery:
+    (revision,) = made
+    assert isinstance(revision.after, d.Delivery)
+    return revision.after
 
 
 def _next_in_order(view: View, ended: d.Delivery) -> Iterator[Revision]:
     """Whoever waited behind it waits no longer."""
+    to = view.subscriptions.get(ended.subscription)
+    if to is None or not to.ordered:
+        return
     for one in view.deliveries.values():
         behind = (one.subscription, one.subject) == (ended.subscription, ended.subject)
         if behind and one.id != ended.id and one.open:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Any, assert_never
 
 from attrs import evolve as replace
 
@@ -50,7 +50,8 @@ def evolve(stream: StreamId, found: Delivery | None, event: DeliveryEvent) -> De
     if isinstance(event, DeliveryDeleted):
         _require(not found.open, found, event)
         return None
-    return replace(_apply(found, event), version=Version(found.version + 1))
+    # One copy for each event: what is sent is folded as often as it is looked at.
+    return replace(found, version=Version(found.version + 1), **_apply(found, event))
 
 
 def _owed(stream: StreamId, found: Delivery | None, event: DeliveryOwed) -> Delivery:
@@ -70,6 +71,9 @@ def _owed(stream: StreamId, found: Delivery | None, event: DeliveryOwed) -> Deli
     )
 
 
+Fields = dict[str, Any]
+"""What is otherwise after an event."""
+
 Later = (
     DeliveryStarted
     | Delivered
@@ -82,7 +86,7 @@ Later = (
 )
 
 
-def _apply(found: Delivery, event: Later) -> Delivery:
+def _apply(found: Delivery, event: Later) -> Fields:
     match event:
         case DeliveryStarted():
             return _started(found, event)
@@ -90,22 +94,24 @@ def _apply(found: Delivery, event: Later) -> Delivery:
             return _over(found, event)
         case DeliveryDied():
             _require(found.open, found, event)
+            fields = Fields(state=Dead(at=event.at, cause=event.cause))
             if event.token is not None:
                 _require_holder(found, event, event.token)
-                found = _heard(found, event.token)
-            last = found.last if event.attempt is None else event.attempt
-            return replace(found, state=Dead(at=event.at, cause=event.cause), last=last)
+                fields["heard"] = (*found.heard, event.token)
+            if event.attempt is not None:
+                fields["last"] = event.attempt
+            return fields
         case DeliveryReplayed():
             _require(not isinstance(found.state, Sending), found, event)
             again = Waiting(at=event.at)
-            return replace(found, state=again, tries=0, releases=0, replays=found.replays + 1)
+            return Fields(state=again, tries=0, releases=0, replays=found.replays + 1)
         case LateAttemptRecorded():
-            return _heard(found, event.token)
+            return Fields(heard=(*found.heard, event.token))
         case _:
             assert_never(event)
 
 
-def _started(found: Delivery, event: DeliveryStarted) -> Delivery:
+def _started(found: Delivery, event: DeliveryStarted) -> Fields:
     _require(isinstance(found.state, Waiting), found, event)
     _require(event.token == found.token + 1, found, event)
     sending = Sending(
@@ -115,34 +121,28 @@ def _started(found: Delivery, event: DeliveryStarted) -> Delivery:
         since=event.at,
         until=event.until,
     )
-    return replace(found, state=sending, token=event.token)
+    return Fields(state=sending, token=event.token)
 
 
 def _over(
     found: Delivery, event: Delivered | DeliveryFailed | DeliveryLost | DeliveryReleased
-) -> Delivery:
+) -> Fields:
     _require_holder(found, event, event.token)
+    heard = (*found.heard, event.token)
     match event:
         case Delivered():
-            found = _heard(found, event.token)
-            return replace(found, state=Done(at=event.at), last=event.attempt)
+            return Fields(state=Done(at=event.at), heard=heard, last=event.attempt)
         case DeliveryFailed():
-            found = _heard(found, event.token)
             again, tries = Waiting(at=event.retry_at), found.tries + 1
-            return replace(found, state=again, tries=tries, last=event.attempt)
+            return Fields(state=again, tries=tries, heard=heard, last=event.attempt)
         case DeliveryLost():
-            return replace(found, state=Waiting(at=event.at), tries=found.tries + 1)
+            return Fields(state=Waiting(at=event.at), tries=found.tries + 1)
         case DeliveryReleased():
-            found = replace(_heard(found, event.token), state=Waiting(at=event.at))
-            return replace(
-                found, releases=found.releases + 1, tries=found.tries + int(event.burned)
-            )
+            releases, tries = found.releases + 1, found.tries + int(event.burned)
+            again = Waiting(at=event.at)
+            return Fields(state=again, heard=heard, releases=releases, tries=tries)
         case _:
             assert_never(event)
-
-
-def _heard(found: Delivery, token: Token) -> Delivery:
-    return replace(found, heard=(*found.heard, token))
 
 
 def _require_holder(found: Delivery, event: DeliveryEvent, token: Token) -> None:
