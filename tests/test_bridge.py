@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcae import Query, Status, seconds
+from parcae import Query, RetryMode, Status, seconds
+from parcae.checkup import checkup
 from parcae.errors import LeaseLost, ParcaeError, Reason, Rejected
 from parcae.events import LateResultRecorded
+from parcae.explain_engine import ExplainEngine
 from parcae.freshness import Freshness, assess
 from parcae.handlers import error_of
 from parcae.host_engine import External
@@ -364,3 +366,33 @@ def _report(desk: Desk, runs: list[Run], move: str) -> None:
                     run.succeeded()
         except ParcaeError:
             continue
+
+
+def test_given_a_task_that_waits_for_its_own_queue_then_nobody_is_sent_for_a_worker_of_ours(
+    desk: Desk,
+) -> None:
+    """Who runs it cannot be known here, a backlog there is no fault here, and nobody else can."""
+    job_id = desk.ann.submitted("task-1", "mail").job_id
+    desk.ann.submitted("task-2", "mail")
+    desk.later(seconds(90))
+    explained = desk.engine.run(ExplainEngine(desk.engine.engine.store).why(job_id))
+    assert explained.freshness.word is Freshness.LATE
+    assert "The host's own queue, which runs it, has yet to report its start." in explained.waits
+    assert not any("worker" in one for one in (*explained.waits, explained.next))
+    assert not any("parcae worker" in one.command for one in explained.remedies)
+    assert desk.engine.run(checkup(desk.engine.engine.store)).findings == ()
+
+
+def test_given_a_task_that_was_lost_then_it_is_for_its_own_queue_to_run_it_again(
+    desk: Desk,
+) -> None:
+    """A new job of ours would wait for a start that nobody can report."""
+    job_id = desk.ann.submitted("task-1", "mail").job_id
+    desk.ann.started("task-1")
+    desk.later(seconds(31))
+    assert desk.ended().reconciled
+    explained = desk.engine.run(ExplainEngine(desk.engine.engine.store).why(job_id))
+    assert [one.command for one in explained.remedies] == [f"parcae show {job_id}"]
+    for mode in RetryMode:
+        with pytest.raises(Rejected, match="a queue of the host's own runs it"):
+            desk.engine.retry(job_id, mode)

@@ -116,7 +116,8 @@ async def _unserved(
     waiting, since = Counter[tuple[str, str]](), dict[tuple[str, str], Instant]()
     async for one in some(store, Status.SCHEDULED, Status.COMPENSATING):
         offered, spec = offer(one.job), one.job.spec
-        if offered is None or now - offered.at <= IDLE:
+        # What a queue of the host's own starts waits for that queue, not for a worker of ours.
+        if offered is None or now - offered.at <= IDLE or spec.external:
             continue
         if spec.lane.queue in paused and not offered.undo:
             continue

@@ -81,7 +81,8 @@ class Evidence:
         waiting_since: since when it might have started.
         age: for how long it has waited in line since then.
         paused_at: since when its queue is paused.
-        workers: how many living workers are known that run its kind.
+        workers: how many living workers are known that run its kind; of one that a queue of the
+            host's own starts nobody knows.
         ended_at: when it ended.
     """
 
@@ -139,7 +140,9 @@ def assess(
 
 def _evidence(job: Job, liveness: Liveness | None, now: Instant, policy: Policy) -> Evidence:
     state, lease, waiting = job.state, job.lease, offer(job, policy.queue)
-    workers = None if policy.workers is None else len(policy.workers)
+    # Who runs what a queue of the host's own starts cannot be known here.
+    counted = policy.workers is not None and not job.spec.external
+    workers = len(policy.workers or ()) if counted else None
     if isinstance(state, Ended):
         return Evidence(ended_at=state.at)
     queue = policy.queue

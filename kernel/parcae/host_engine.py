@@ -103,6 +103,7 @@ class External:
             retry=self.retry,
             on_lost=self.on_lost,
             timing=timing,
+            external=True,
         )
 
 

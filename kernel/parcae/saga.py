@@ -109,6 +109,8 @@ def _refuse_unless_retryable(origin: Job, mode: RetryMode, settled: tuple[str, .
     undoing = origin.spec.origin is not None and origin.spec.origin.mode is RetryMode.UNDO
     if not origin.status.is_terminal:
         raise _refused(origin, mode, f"it is {origin.status}, not ended")
+    if origin.spec.external:
+        raise _refused(origin, mode, "a queue of the host's own runs it; have that run it again")
     if undoing and mode is not RetryMode.UNDO:
         raise _refused(origin, mode, "it only undoes; retry the job it undoes")
     if mode is RetryMode.RESUME and origin.status is Status.COMPLETED:

@@ -316,6 +316,7 @@ class Spec:
         origin: the job that this one retries.
         group: to which group it belongs.
         unique: which constraint it was admitted under.
+        external: a queue of the host's own chooses when it runs, and no worker of ours does.
     """
 
     kind: str = field(validator=valid_name)
@@ -336,6 +337,7 @@ class Spec:
     origin: Origin | None = None
     group: Membership | None = None
     unique: Unique | None = None
+    external: bool = False
 
     @cached_property
     def by_parent(self) -> Mapping[JobId, Dependency]:

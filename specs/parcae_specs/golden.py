@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from attrs import evolve as replace
+
 from parcae import codec
 from parcae import events as e
 from parcae.commands import Report, ReportKind
@@ -229,6 +231,7 @@ EVENTS: tuple[e.Event, ...] = (
         shape=Reshaped(definition="3", phases=(*PACK, *KEPT), whole=PACK),
         by="ops",
     ),
+    e.Submitted(at=AT, spec=replace(BARE_SPEC, external=True)),
 )
 """Each event, bare and with everything it can have: what the records must decode to."""
 

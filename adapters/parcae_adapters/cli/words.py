@@ -32,10 +32,9 @@ def sentence(stored: Stored, history: Sequence[Recorded[Event]], now: Instant) -
             lined = (one.event.at for one in reversed(history) if isinstance(one.event, LINED))
             waited = span(now - max(due, next(lined, due)))
             kind, queue = job.spec.kind, job.spec.lane.queue
-            return (
-                f"It has waited {waited} for a worker that runs {kind} from queue {queue}."
-                f"{_again(job)}"
-            )
+            worker = f"a worker that runs {kind} from queue {queue}"
+            starter = "the host's own queue to start it" if job.spec.external else worker
+            return f"It has waited {waited} for {starter}.{_again(job)}"
         case Running() as state:
             asked = " It was asked to stop." * (state.cancel is not None)
             work = f"phase {in_work(job)}" if job.running_phase is not None else "between phases"

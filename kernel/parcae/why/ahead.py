@@ -63,9 +63,11 @@ def _start(job: Job, state: Scheduled, now: Instant, around: Surroundings) -> st
     attempt = f"attempt {job.attempt} of {most}"
     if around.queue is not None and around.queue.paused:
         return f"Nothing, until its queue {around.queue.name} is resumed; then {attempt} begins."
-    whom = f"a worker that runs kind {kind}"
+    whom = "the host's own queue" if job.spec.external else f"a worker that runs kind {kind}"
     if state.ready_at > now:
         return f"From {when(state.ready_at, now)} on {whom} may begin {attempt}."
+    if job.spec.external:
+        return f"Once there is a slot for it, {whom} may begin {attempt}."
     ahead = around.standing.ahead if around.standing is not None else 0
     after = f" and {count(ahead, 'job')} before it" if ahead else ""
     return f"Once there is a slot for it{after}, {whom} begins {attempt}."

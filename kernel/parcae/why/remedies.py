@@ -62,7 +62,7 @@ def _in_line(job: Job, trust: Assessment, around: Surroundings) -> Iterator[Reme
     if queue is not None and queue.paused and not undoes:
         does = "lets jobs of its queue start again"
         yield Remedy(command=f"parcae queue resume {queue.name}", does=does)
-    elif trust.word in (Freshness.LATE, Freshness.UNKNOWN):
+    elif trust.word in (Freshness.LATE, Freshness.UNKNOWN) and not job.spec.external:
         does = f"starts a worker; one whose definitions have {job.spec.kind} takes it"
         yield Remedy(command=WORKER, does=does)
     if around.standing is not None and around.standing.holders:

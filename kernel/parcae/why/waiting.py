@@ -122,15 +122,19 @@ def _given_back(job: Job, around: Surroundings) -> Iterator[str]:
 
 def _line(job: Job, now: Instant, around: Surroundings) -> Iterator[str]:
     standing, kind = around.standing, job.spec.kind
+    external = job.spec.external
     if standing is not None and standing.offer is not None:
-        yield from _place(standing)
+        # A start by name overtakes nobody: its place in our line says nothing.
+        yield from () if external else _place(standing)
         yield from (f"{one[0].upper()}{one[1:]}." for one in obstacles(standing))
         yield from _holders(standing, now)
     elif around.queue is not None and around.queue.paused_at is not None:
         undoes = isinstance(job.state, Compensating)
         if not undoes:
             yield f"Queue {around.queue.name} is paused since {at(around.queue.paused_at)}."
-    if around.workers is None:
+    if external:
+        yield "The host's own queue, which runs it, has yet to report its start."
+    elif around.workers is None:
         yield f"Only a worker that runs kind {kind} takes it; nobody has counted those."
     elif not around.workers:
         yield f"No living worker is known that runs kind {kind}: until one comes, it waits."
