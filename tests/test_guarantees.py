@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from parcae import commands as c
 from parcae.errors import Conflict, LeaseLost, Rejected
-from parcae.events import Deleted, LateResultRecorded
+from parcae.events import Deleted, LateResultRecorded, Migrated
 from parcae.evolve import fold
 from parcae.lifecycle import TRANSITIONS
 from parcae.state import Stored
@@ -160,5 +160,7 @@ def test_the_guarantees_hold_among_workers_cancels_repeats_retries_and_jumping_c
 
     come_about()
     every = {(status, event) for status, row in TRANSITIONS.items() for event in row}
-    missed = {arrow for arrow in every - taken if arrow[1] not in (Deleted, LateResultRecorded)}
+    # Migrated needs a definition that has changed: worlds of those are in test_reshape.
+    elsewhere = (Deleted, LateResultRecorded, Migrated)
+    missed = {arrow for arrow in every - taken if arrow[1] not in elsewhere}
     assert len(missed) <= 2, missed
