@@ -13,7 +13,7 @@ from parcae.filters import Filter
 from parcae.outbox import Dispatch
 from parcae.subscriptions import Subscription
 from parcae.values import StreamId, Token, Version, minutes, seconds
-from parcae_adapters.http.dispatcher.lanes import Lanes, Taken
+from parcae_adapters.http.dispatcher.lanes import AHEAD, Lanes, Taken
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 NAMES = ("a", "b", "c")
@@ -97,7 +97,7 @@ def _hold(
     under = [one.dispatch.subscription.name for one in busy]
     assert (lanes.busy, lanes.waiting) == (len(busy), sum(waiting.values()))
     assert len(busy) <= concurrency
-    assert len(busy) + lanes.waiting <= 2 * concurrency
+    assert len(busy) + lanes.waiting <= (1 + AHEAD) * concurrency
     for name in NAMES:
         assert under.count(name) <= each
         # Nobody waits for a place that is free.

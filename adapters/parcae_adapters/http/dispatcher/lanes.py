@@ -16,6 +16,10 @@ from parcae.values import Instant
 QUICK = timedelta(milliseconds=250)
 """Whoever answers in less is taken for ahead: its next ones lie ready when a place is free."""
 
+AHEAD = 3
+"""Times as many as can be sent at once lie ready: each commit, which takes as long as dozens of
+quick answers, is to bring as many as that."""
+
 
 @frozen(kw_only=True)
 class Taken:
@@ -69,7 +73,7 @@ class Lanes:
     @property
     def free(self) -> int:
         """How many more may be taken: as many as can begin at once, and a few to lie ready."""
-        ahead = self._concurrency if self._quick else 0
+        ahead = AHEAD * self._concurrency if self._quick else 0
         return max(0, self._concurrency + ahead - self.busy - self.waiting)
 
     @property
@@ -84,7 +88,7 @@ class Lanes:
     def _room(self, lane: Lane, now: Instant) -> int:
         most, held = self._per_endpoint, lane.busy + len(lane.waiting)
         if lane.quick and lane.circuit.closed and not lane.circuit.failures:
-            most *= 2
+            most *= 1 + AHEAD
         return room(lane.circuit, now, most=most, busy=held)
 
     def next_probe(self, now: Instant) -> Instant | None:
