@@ -28,13 +28,13 @@ from parcae.spec import RetryMode
 from parcae.state import Ended, Stored
 from parcae.values import Instant, Status, Version, seconds
 from parcae_specs.inputs import QUEUES, durations, settings
-from parcae_specs.machine_others import Others
+from parcae_specs.machine_outgoing import Outgoing
 from parcae_specs.twins import MakeStore, MovableClock
 
 __all__ = ["Agreement", "MovableClock", "agreement"]
 
 
-class Agreement(Others):
+class Agreement(Outgoing):
     """See :func:`agreement`."""
 
     @rule(pick=st.integers(0, 20), other=st.integers(0, 20))
@@ -138,6 +138,7 @@ def agreement(
             "make_model": staticmethod(model),
             "make_system": staticmethod(system),
             "reached": Counter(),
+            "stages": Counter(),
         },
     )
 

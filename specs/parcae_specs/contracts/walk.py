@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from parcae.deliveries import Standing as Stage
 from parcae.ports import Entropy, Store
 from parcae.values import TERMINAL, Status
 from parcae_adapters.clock import ManualClock
@@ -76,4 +77,6 @@ class Walk(Contract):
             ),
         )
         assert set(machine.reached) == set(Status), "some status was never reached"
+        begun = set(machine.stages) - {Stage.PENDING}
+        assert begun, "no delivery was ever sent"
         assert min(machine.reached[status] for status in TERMINAL) > 10
