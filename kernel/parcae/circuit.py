@@ -70,7 +70,7 @@ def failed(circuit: Circuit, now: Instant, asked: timedelta | None = None) -> Ci
 def wait_after(openings: int) -> timedelta:
     """For how long it stays open once it was opened so often, 1 being the first time."""
     # Beyond that exponent the longest wait holds whatever the first one is.
-    return min(FIRST_WAIT * 2 ** min(openings - 1, 20), LONGEST_WAIT)
+    return min(FIRST_WAIT * (1 << min(openings - 1, 20)), LONGEST_WAIT)
 
 
 def room(circuit: Circuit, now: Instant, *, most: int, busy: int) -> int:
