@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from remote_handlers import step
 
 from parcae import Engine, JobId, Outcome, fsck
@@ -24,8 +23,6 @@ from parcae_adapters.http.remote import RemoteEngine
 from parcae_adapters.http.route import Scope
 from parcae_adapters.http.tokens import add
 from parcae_adapters.sqlite import SqliteStore
-
-pytestmark = pytest.mark.alone
 
 SOON = 60.0
 HERE = Path(__file__).parent

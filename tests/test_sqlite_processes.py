@@ -18,8 +18,6 @@ from parcae_adapters.sqlite.turnstile import Turnstile
 from parcae_specs.contenders import started, together
 from parcae_specs.drive import Driver
 
-pytestmark = pytest.mark.alone
-
 HAMMERING = 1.5
 """Seconds."""
 
@@ -74,6 +72,7 @@ def test_a_process_that_dies_in_mid_transaction_leaves_nothing_of_it(path: Path)
     asyncio.run(submitted(path, 1))
 
 
+@pytest.mark.alone
 def test_of_two_processes_that_write_all_the_time_each_gets_its_share(path: Path) -> None:
     """L7."""
     counts = together([started("hammer", path, HAMMERING) for _ in range(2)])
@@ -81,17 +80,20 @@ def test_of_two_processes_that_write_all_the_time_each_gets_its_share(path: Path
     assert asyncio.run(audited(path))[0] == ()
 
 
+@pytest.mark.alone
 def test_left_to_sqlite_alone_one_of_two_processes_starves(path: Path) -> None:
     """The control of the test above: without turns it must fail, and by far."""
     counts = together([started("hammer", path, HAMMERING, "without turns") for _ in range(2)])
     assert min(counts) < 0.3 * sum(counts), counts
 
 
+@pytest.mark.alone
 def test_of_eight_processes_that_write_all_the_time_none_starves(path: Path) -> None:
     counts = together([started("hammer", path, HAMMERING) for _ in range(8)])
     assert min(counts) >= 0.04 * sum(counts), counts
 
 
+@pytest.mark.alone
 def test_a_commit_of_another_process_is_noticed_within_a_tenth_of_a_second(path: Path) -> None:
     async def scenario() -> None:
         store = SqliteStore(path)
@@ -118,6 +120,7 @@ def test_a_commit_of_another_process_is_noticed_within_a_tenth_of_a_second(path:
     asyncio.run(scenario())
 
 
+@pytest.mark.alone
 def test_while_nothing_happens_a_store_takes_less_than_a_hundredth_of_a_processor(
     path: Path,
 ) -> None:
@@ -158,6 +161,7 @@ def test_after_a_fork_a_store_refuses_the_child_and_serves_the_parent(path: Path
     asyncio.run(scenario())
 
 
+@pytest.mark.alone
 def test_turns_alternate_and_nobody_waits_longer_than_its_patience(path: Path) -> None:
     mine, theirs = Turnstile(str(path), 0.05), Turnstile(str(path), 0.05)
     with mine.turn() as first:

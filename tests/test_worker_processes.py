@@ -34,8 +34,6 @@ from parcae import events as e
 from parcae_adapters.sqlite import SqliteStore
 from parcae_adapters.worker import run_worker
 
-pytestmark = pytest.mark.alone
-
 jobs = Jobs()
 SOON = seconds(30)
 SHORT = Timing(lease=seconds(1), renewal=seconds(0.3), attempt=seconds(2))
@@ -99,6 +97,7 @@ async def until_running(engine: Engine, job_id: JobId) -> None:
         mark = await engine.store.wait(mark)
 
 
+@pytest.mark.alone
 def test_given_an_idle_worker_when_another_process_submits_then_it_wakes_within_100_ms(
     process: Process,
 ) -> None:
@@ -117,6 +116,7 @@ def test_given_an_idle_worker_when_another_process_submits_then_it_wakes_within_
     assert statistics.median(asyncio.run(scenario())) < 0.1
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="reads Linux's /proc")
 def test_given_nothing_to_do_then_a_worker_takes_less_than_one_percent_of_a_core(
     process: Process,
@@ -168,6 +168,7 @@ def test_l6_given_a_handler_that_blocks_the_loop_when_told_twice_then_the_proces
     assert process.popen.returncode == 1
 
 
+@pytest.mark.alone
 def test_l3_given_a_worker_that_is_killed_then_its_job_ends_as_lost_not_as_failed_by_itself(
     process: Process,
 ) -> None:
