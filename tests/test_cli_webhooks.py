@@ -124,6 +124,9 @@ def test_given_deliveries_then_they_are_listed_and_replayed_one_by_one_or_by_fil
     assert [each["what"] for each in one["history"]] == ["taken", "delivered"]
     assert ids[0] in shop("webhook", "deliveries").stdout
     assert "204" in shop("webhook", "deliveries", ids[0]).stdout
+    job_id = one["delivery"]["subject"]
+    assert shop.json("show", job_id)["deliveries"] == {"delivered": 2}
+    assert "webhooks  2 delivered" in shop("show", job_id).stdout
     assert shop.json("webhook", "replay", ids[0])["replayed"] == [ids[0]]
     looked = shop.json("webhook", "replay", "--to", "one", "--state", "delivered", "--dry-run")
     assert set(looked["replayed"]) == set(ids) - {ids[0]}

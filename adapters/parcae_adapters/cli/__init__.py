@@ -14,8 +14,10 @@ EXTRAS = {
     "opentelemetry": "otel",
     "prometheus_client": "metrics",
     "rich": "cli",
+    "standardwebhooks": "http",
     "sqlite_utils": "sqlite",
     "yaml": "yaml",
+    "yarl": "http",
 }
 """The extra that brings each driver which may be missing."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import click
 from rich.text import Text
@@ -12,10 +13,11 @@ from parcae.assess import tell
 from parcae.events import Event
 from parcae.explain_engine import ExplainEngine
 from parcae.freshness import Assessment
-from parcae.ports import Recorded
+from parcae.outbox_engine import OutboxEngine
+from parcae.ports import DeliveryQuery, Recorded
 from parcae.state import Stored
 from parcae.survey import Standing
-from parcae.values import Instant
+from parcae.values import Instant, JobId, StreamId
 from parcae_adapters.cli.groups import facts
 from parcae_adapters.cli.options import job_argument, verb
 from parcae_adapters.cli.output import (
@@ -51,6 +53,7 @@ async def command(session: Session, job: str) -> None:
         history = await engine.history(job_id)
         explain = ExplainEngine(engine.store)
         (found,) = await explain.freshness([standing.stored], standing.now)
+        told = await _told(OutboxEngine(engine.store), job_id)
     stored, now = standing.stored, standing.now
     if not history:
         raise Rejected(Reason.NOT_FOUND, f"job {job_id} was deleted this moment")
@@ -58,16 +61,29 @@ async def command(session: Session, job: str) -> None:
     match session.form:
         case Form.JSON:
             record = {**full(stored, history, says, now), **trust(found)}
-            write_json({**record, **ties(stored.job, history), "place": place(standing)})
+            more = {"place": place(standing), "deliveries": told}
+            write_json({**record, **ties(stored.job, history), **more})
         case Form.JSONL:
             for one in history:
                 write_json(happened(one), line=True)
         case Form.TABLE:
-            _tell(standing, found, history, says)
+            _tell(standing, found, history, says, told)
+
+
+async def _told(outbox: OutboxEngine, job_id: JobId) -> dict[str, int]:
+    """How many deliveries there are about the job, by where they stand: of the newest of them."""
+    page = await outbox.deliveries(DeliveryQuery(subject=StreamId(job_id), limit=1_000))
+    if not page.deliveries:
+        return {}
+    return dict(Counter(str(one.standing) for one in await outbox.watched(page.deliveries)))
 
 
 def _tell(
-    standing: Standing, found: Assessment, history: Sequence[Recorded[Event]], says: str
+    standing: Standing,
+    found: Assessment,
+    history: Sequence[Recorded[Event]],
+    says: str,
+    told: Mapping[str, int],
 ) -> None:
     job = standing.stored.job
     out = console()
@@ -76,7 +92,8 @@ def _tell(
     out.print(head.append(", ").append(str(word), style=FRESHNESS[word]))
     out.print(Text(clean(says)), soft_wrap=not out.is_terminal)
     click.echo()
-    for name, fact in (*_facts(standing), *facts(job, history)):
+    webhooks = ", ".join(f"{number} {stage}" for stage, number in sorted(told.items()))
+    for name, fact in (*_facts(standing), *facts(job, history), ("webhooks", webhooks)):
         if fact:
             click.echo(f"{name:9} {clean(fact)}")
     click.echo()
