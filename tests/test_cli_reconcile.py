@@ -392,6 +392,20 @@ def test_given_an_idle_worker_then_it_is_known_whether_somebody_serves_a_kind() 
     assert found.findings[0].message.endswith(": 1 worker can run other")
 
 
+def test_given_a_worker_whose_leases_ran_out_then_what_it_said_before_is_not_believed() -> None:
+    async def use(engine: Engine, clock: ManualClock) -> None:
+        for name in ("gone", "slow"):
+            await engine.enlist(presence(clock, name, "brief"))
+            await engine.submit(brief())
+            await engine.claim(WorkerId(name), jobs.kinds, request=name)
+        clock.advance(seconds(5))
+        await engine.enlist(presence(clock, "slow", "brief"))
+
+    found = examined(use)
+    assert {one.worker: one.state for one in found.workers} == {"gone": "silent", "slow": "busy"}
+    assert rules(found) == ["silent"]
+
+
 def test_given_workers_of_every_kind_then_the_checkup_says_how_each_is() -> None:
     async def use(engine: Engine, clock: ManualClock) -> None:
         await engine.enlist(presence(clock, "gone"))

@@ -188,6 +188,28 @@ def test_given_workers_that_are_idle_then_it_is_known_who_would_take_a_job(
     played(use)
 
 
+def test_given_a_job_whose_worker_was_lost_then_that_one_is_not_counted_until_it_is_heard_of(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        await engine.enlist(presence(at(0), "greet", id=WORKER, pid=1, capacity=2))
+        await engine.submit(greet("a"))
+        clock.set(at(1))
+        job_id, _ = await claimed(engine)
+        await engine.enlist(presence(at(2), "greet", id=WORKER))
+        # Its lease is over before it would have said again that it is there.
+        clock.set(at(31.5))
+        await engine.reconcile()
+        said = await explain.why(job_id)
+        assert "No living worker is known that runs kind greet: until one comes, it waits." in (
+            said.waits
+        )
+        await engine.enlist(presence(at(32), "greet", id=WORKER))
+        assert "1 living worker can run kind greet." in (await explain.why(job_id)).waits
+
+    played(use)
+
+
 def test_given_a_clock_that_went_back_then_nobody_can_tell_who_is_there(
     played: Callable[[Use], None],
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from parcae import Context, Engine, Jobs, Retry, Timing, seconds
-from parcae.answers import Accepted, Granted, Renewed
-from parcae.errors import ParcaeError
+from parcae.answers import Accepted, Granted, Reconciled, Renewed
+from parcae.errors import ParcaeError, Unavailable
 from parcae.handle import Held
 from parcae.handlers import error_of
 from parcae.values import JobId, Token, WorkerId
@@ -151,3 +153,36 @@ def test_s29_given_a_job_that_comes_back_to_its_worker_then_the_former_handler_i
         assert later.stop is None
 
     asyncio.run(scenario())
+
+
+class Full(Engine):
+    """Its store cannot answer: its disk is full."""
+
+    asked = 0
+    often: asyncio.Event
+
+    async def reconcile(self, limit: int = 100) -> Sequence[Reconciled]:  # noqa: ARG002
+        self.asked += 1
+        if self.asked == 4:
+            self.often.set()
+        raise Unavailable("the disk is full")
+
+
+def test_given_a_store_that_cannot_answer_then_it_is_asked_again_and_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Ten lines a second would take from a full disk what somebody has just freed."""
+
+    async def scenario() -> None:
+        engine = Full(MemoryStore())
+        engine.often = asyncio.Event()
+        keeper = Keeper(engine, ME, seconds(0.001))
+        turning = asyncio.create_task(keeper._main())
+        await asyncio.wait_for(engine.often.wait(), 20)
+        keeper._stopping.set()
+        await turning
+
+    asyncio.run(scenario())
+    assert [one.getMessage() for one in caplog.records if one.name == "parcae.worker"] == [
+        "worker me: the disk is full; repeating"
+    ]

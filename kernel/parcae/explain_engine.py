@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from parcae.admit import carry_key
 from parcae.context import PAYLOAD
 from parcae.errors import Reason, Rejected
+from parcae.events import CompensationClaimed, Event, Started
 from parcae.freshness import Assessment, Policy, assess
 from parcae.groups import Group
 from parcae.holds import held, hold_key
@@ -16,15 +17,27 @@ from parcae.queues import Queue, queue_stream
 from parcae.spec import DependencyPolicy
 from parcae.state import Job, Pending, Stored
 from parcae.timing import expired
-from parcae.values import GroupId, Instant, JobId, Status, StreamId, WorkerId
+from parcae.values import Cause, GroupId, Instant, JobId, Status, StreamId, WorkerId
 from parcae.why import Awaited, Explanation, Surroundings, why
-from parcae.workers import Presence, present, takers
+from parcae.workers import Presence, heard_since, present, takers
 
 DEEPEST = 8
 """So many jobs that wait for each other are followed."""
 
 SEEN = 100
 """So many leases are looked at, in order to learn which workers live."""
+
+
+def _lost(history: Iterable[Event]) -> Mapping[WorkerId, Instant]:
+    """When whose lease on a job was taken away, because it was not heard of."""
+    holder: WorkerId | None = None
+    lost: dict[WorkerId, Instant] = {}
+    for event in history:
+        if isinstance(event, Started | CompensationClaimed):
+            holder = event.worker
+        elif holder is not None and getattr(event, "cause", None) is Cause.LEASE_LOST:
+            lost[holder] = event.at
+    return lost
 
 
 class ExplainEngine:
@@ -54,9 +67,10 @@ class ExplainEngine:
         # Both matter to ended jobs alone.
         ended = job.status.is_terminal
         taken_up_by, on_hold = await self._keys(job_id, now) if ended else (None, False)
-        register = () if ended else await self.store.workers()
         lane = job.spec.lane
         history = await self.store.history(job_id)
+        lost = _lost(one.event for one in history)
+        register = () if ended else heard_since(await self.store.workers(), lost)
         around = Surroundings(
             queue=standing.queue,
             standing=standing,

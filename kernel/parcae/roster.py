@@ -103,12 +103,21 @@ def _crew(name: WorkerId, presence: Presence | None, held: Sequence[Stored], now
         worker=name,
         attendance=_by_leases(heard_at, silent, now)
         if presence is None
-        else attendance(presence, now),
+        else _by_both(presence, held, silent, now),
         jobs=len(held),
         heard_at=heard_at,
         silent=silent,
         presence=presence,
     )
+
+
+def _by_both(presence: Presence, held: Sequence[Stored], silent: bool, now: Instant) -> Attendance:
+    """Who let all leases run out and has said nothing since is not there, whatever it said."""
+    said = attendance(presence, now)
+    lapsed = max((one.liveness.expires_at for one in held if one.liveness), default=None)
+    if not silent or said is Attendance.UNKNOWN or lapsed is None:
+        return said
+    return Attendance.SILENT if presence.heard_at < lapsed else said
 
 
 def _by_leases(heard_at: Instant | None, silent: bool, now: Instant) -> Attendance:

@@ -7,7 +7,7 @@ so that a worker with nothing to do can be told from none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -147,6 +147,18 @@ def takers(
     there = frozenset(one.id for one in present(able, now))
     doubtful = any(attendance(one, now) is Attendance.UNKNOWN for one in able)
     return None if doubtful and not there else there
+
+
+def heard_since(
+    register: Iterable[Presence], lost: Mapping[WorkerId, Instant]
+) -> Sequence[Presence]:
+    """The register without those that lost a lease and have said nothing since.
+
+    Args:
+        register: who is written down.
+        lost: when whose lease was taken away, because it was not heard of.
+    """
+    return tuple(one for one in register if one.id not in lost or one.heard_at > lost[one.id])
 
 
 def forgotten_before(now: Instant) -> Instant:

@@ -29,6 +29,9 @@ log = logging.getLogger("parcae.worker")
 TICK = 0.1
 """Seconds between two looks at what is to be done: how late a cancel is noticed."""
 
+COMPLAIN_EVERY = 10.0
+"""Seconds between two complaints about a store: where its disk is full, the logs may share it."""
+
 
 class Keeper:
     """Keeps the leases of the executions it is given, and the worker's ``entry``, if it has one."""
@@ -51,6 +54,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, daemon=True, name="parcae-keeper")
         self._mark = -1
         self._reconcile_at = 0.0
+        self._complain_at = 0.0
 
     def start(self) -> None:
         """Begin."""
@@ -88,12 +92,18 @@ class Keeper:
             try:
                 await self._turn()
             except Unavailable as error:
-                log.warning("worker %s: %s; repeating", self._worker, error)
+                self._complain(error)
                 self._expire()
             except Exception:
                 # It must outlive whatever it meets, or every lease of this worker would lapse.
                 log.exception("worker %s: the keeper met an error and goes on", self._worker)
             await asyncio.sleep(TICK)
+
+    def _complain(self, error: Unavailable) -> None:
+        now = _monotonic()
+        if now >= self._complain_at:
+            self._complain_at = now + COMPLAIN_EVERY
+            log.warning("worker %s: %s; repeating", self._worker, error)
 
     async def _turn(self) -> None:
         """Look at everything once. While the store keeps that waiting, time goes on."""
