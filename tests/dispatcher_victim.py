@@ -18,6 +18,7 @@ from parcae.outbox_engine import OutboxEngine
 from parcae_adapters.http.dispatcher import Dispatcher
 from parcae_adapters.sqlite import SqliteStore
 
+CONCURRENCY = 2
 POINTS = (
     "before take",
     "after take",
@@ -66,7 +67,7 @@ def between(sender: Dispatcher, point: str) -> None:
 
 async def main(database: str, point: str) -> None:
     """Dispatch until the point is reached."""
-    sender = dispatcher(OutboxEngine(SqliteStore(database)), concurrency=2)
+    sender = dispatcher(OutboxEngine(SqliteStore(database)), concurrency=CONCURRENCY)
     between(sender, point)
     await sender.run()
 
