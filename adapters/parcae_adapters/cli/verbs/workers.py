@@ -35,7 +35,7 @@ async def command(session: Session) -> None:
     idle, busy   it is there, and takes jobs
     draining     it stops, and takes no more
     stuck        handlers that do not stop keep all of its places
-    silent       not heard of for half a minute, or since its leases ran out: dead, frozen or cut off
+    silent       not heard of for half a minute, or since its leases ran out: dead, frozen, cut off
     unknown      heard of in the future: a clock is off, or was set back
     """
     async with session.engine() as engine:
