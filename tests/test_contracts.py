@@ -13,7 +13,7 @@ from parcae_specs.contracts.ours import MEMORY, SQLITE
 
 
 class TestMemory(StoreContract):
-    """S1, S3–S8, S12, S16–S18, S20–S28, L2, L3, L6–L8, but for what a kill could take away."""
+    """S1, S3–S8, S11, S12, S14–S18, S20–S28, L2–L4, L6–L8, but for what a kill could take away."""
 
     subject = MEMORY
     # It is the reference itself.
@@ -21,7 +21,7 @@ class TestMemory(StoreContract):
 
 
 class TestSqlite(StoreContract):
-    """S1, S3–S8, S12, S16–S18, S20–S28, L2, L3, L6–L8."""
+    """S1, S3–S8, S11, S12, S14–S18, S20–S28, L2–L4, L6–L8."""
 
     subject = SQLITE
     # Half of what is held against the stores of others: this one is asked at every check.

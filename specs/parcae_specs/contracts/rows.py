@@ -17,6 +17,7 @@ from parcae.errors import LeaseLost, Reason
 from parcae.events import Deleted, Started
 from parcae.handle import Held
 from parcae.ports import Named, Query
+from parcae.shape import Moves, Shape
 from parcae.state import Ended
 from parcae.values import JobId, Status, Token, Version, blob, seconds
 from parcae_specs.contracts.atomic import note, two
@@ -47,6 +48,36 @@ class Rows(Contract):
         names = ["payload", "result/only", "none"]
         kept = {"payload": PAYLOAD, "result/only": b"{}"}
         assert await driver.store.blobs(job, names) == kept
+
+    @promise("Store 5", "Store 6", "S5", "S11")
+    async def test_s11_a_migrated_job_has_its_new_shape_wherever_it_is_read(self, kit: Kit) -> None:
+        """Its spec stands in its first event, and is not that any more."""
+        driver = await kit.driver()
+        was, other = spec("a", "b", "c"), await driver.submit(spec("other"))
+        job = await driver.submit(was)
+        granted = next(one for one in await driver.claim(limit=2) if one.job.id == job)
+        token = granted.lease.token
+        await driver.tell(job, c.StartPhase(token=token, phase="a"))
+        data = b'"1"'
+        done = c.CompletePhase(token=token, phase="a", result=result("a", data))
+        await driver.tell(job, done, data)
+        await driver.tell(job, c.Release(token=token))
+        now = Shape(version="2", phases=spec("x", "d").phases)
+        shape = Shape(version=was.definition, phases=was.phases)
+        moves = Moves(renamed={"a": "x"})
+        await driver.tell(job, c.Migrate(was=shape, now=now, moves=moves))
+        stored = await row(driver.store, job)
+        names = [(one.name, one.goes_by) for one in stored.job.spec.phases]
+        assert names == [("x", "a"), ("d", "d")]
+        (found,) = (await driver.store.find(Query(statuses=frozenset({Status.SCHEDULED})))).jobs
+        shown = await driver.shown(Named(ids=(job, other)))
+        assert found.job == shown.jobs[job].job == stored.job, "S5: its shape is not one"
+        (again,) = await driver.claim("r2")
+        assert again.job.spec == stored.job.spec
+        assert again.job.phases[0].result == result("a", data), "S11: its result is gone"
+        started = c.StartPhase(token=again.lease.token, phase="d")
+        await driver.tell(job, started)
+        assert (await row(driver.store, job)).job.spec == stored.job.spec
 
     @promise("Store 5", "S5")
     async def test_s5_several_events_of_a_commit_take_the_versions_one_by_one(

@@ -8,7 +8,7 @@ from attrs import evolve as replace
 
 from parcae.change import Change, Revision, View
 from parcae.errors import Conflict
-from parcae.events import Deleted
+from parcae.events import Deleted, Submitted
 from parcae.ports import Claimable, Committed, Extent, Overdue, Rule, Selection
 from parcae.saga import resume
 from parcae.state import Stored
@@ -32,6 +32,18 @@ class NoSecondFence(Breakable):
             before[change.job_id] = change.before + len(change.events)
         self._shelves.refuse_reuse(written)
         return written
+
+
+class KeepsShape(Breakable):
+    """Reads the spec of a job in its first event, whatever has become of it since."""
+
+    async def fetch(self, job_id: JobId) -> Stored | None:
+        """The rest of it is true."""
+        found = await super().fetch(job_id)
+        first = next(iter(await self.history(job_id)), None)
+        if found is None or first is None or not isinstance(first.event, Submitted):
+            return found
+        return replace(found, job=replace(found.job, spec=first.event.spec))
 
 
 class NameReuse(Breakable):

@@ -101,6 +101,11 @@ JOBS: Faults = (
         "should have been refused: unlawful",
     ),
     (
+        keeping.KeepsShape,
+        "s11_a_migrated_job_has_its_new_shape",
+        "S5: not the fold of its events",
+    ),
+    (
         keeping.NameReuse,
         "s22_the_name_of_a_deleted_job_is_not_given_again",
         "should have been refused: the job moved on",
