@@ -13,8 +13,8 @@ Accepted Admitted After CancelAnswer CancelOutcome Cause Conflict Context Corrup
 DependencyPolicy Engine Error GiveUp Granted Graph Group GroupAdmitted GroupHandle GroupId
 GroupOutcome Handle Isolation Job JobId Jobs LeaseLost Lost Missed Moves OnLost Options Outcome
 ParcaeError Phase Query Queue Rate Reason Reconciled Rejected Report Request Retry RetryMode Saga
-Schedule SchedulerEngine Shape Spec Status Stopped Superseded Task Timing Token Unavailable Unique Until
-fsck hours minutes seconds
+Schedule SchedulerEngine Shape Spec Status Stopped Superseded Task Timing Token Unavailable Unique
+Until fsck hours minutes seconds
 """.split()
 
 
