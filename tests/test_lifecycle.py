@@ -39,13 +39,15 @@ PROSE: dict[str | None, str] = {
     None: "Submitted→pending",
     "pending": "DependencySettled→pending Scheduled→scheduled Cancelled→cancelled Failed→failed "
     "Migrated→pending Annotated→pending",
-    "scheduled": "Migrated→scheduled Started→running Cancelled→cancelled Failed→failed Quarantined→quarantined "
+    "scheduled": "Migrated→scheduled Started→running Cancelled→cancelled Failed→failed "
+    "Quarantined→quarantined "
     "CompensationBegan→compensating Annotated→scheduled LateResultRecorded→scheduled",
     "running": "PhaseStarted→running PhaseCompleted→running CancelRequested→running "
     "RetryScheduled→scheduled Released→scheduled Completed→completed Failed→failed "
     "Cancelled→cancelled Quarantined→quarantined CompensationBegan→compensating "
     "Annotated→running LateResultRecorded→running",
-    "compensating": "Migrated→compensating CompensationClaimed→compensating UndoStarted→compensating "
+    "compensating": "Migrated→compensating CompensationClaimed→compensating "
+    "UndoStarted→compensating "
     "UndoCompleted→compensating UndoRetryScheduled→compensating "
     "CompensationReleased→compensating CompensationLost→compensating "
     "CancelRequested→compensating Compensated→compensated Quarantined→quarantined "
