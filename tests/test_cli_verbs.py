@@ -153,7 +153,7 @@ def test_given_a_listed_job_then_its_record_has_these_fields(shop: Shop) -> None
     assert set(job) == {
         *("id", "kind", "definition", "status", "cause", "reconciled", "queue", "key", "priority"),
         *("submitted_at", "ended_at", "attempts", "starts", "losses", "phase", "error"),
-        "freshness",
+        *("freshness", "evidence"),
     }
 
 

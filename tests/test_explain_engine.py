@@ -79,6 +79,41 @@ def test_given_a_full_queue_then_the_place_and_the_holder_are_told(
     played(use)
 
 
+def test_given_room_in_a_queue_then_who_holds_a_slot_is_in_nobodys_way(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:  # noqa: ARG001
+        for limit in (None, 2):
+            await engine.limit("mail", limit)
+            ids = [(await engine.submit(greet(name))).job_id for name in "ab"]
+            holder, _ = await claimed(engine, request=str(limit))
+            said = await explain.why(ids[1])
+            assert not any(holder in one for one in said.waits)
+            assert not any(holder in one.command for one in said.remedies)
+            for name in ids:
+                await engine.cancel(name, force=True)
+
+    played(use)
+
+
+def test_given_a_clock_that_went_back_then_nothing_is_told_as_if_it_had_not(
+    played: Callable[[Use], None],
+) -> None:
+    async def use(engine: Engine, explain: ExplainEngine, clock: ManualClock) -> None:
+        await engine.submit(greet("a"))
+        held, _ = await claimed(engine)
+        waiting = (await engine.submit(greet("b"))).job_id
+        clock.set(at(0) - hours(1))
+        said = await explain.why(held)
+        assert "was last heard of 60m in the future" in said.state
+        assert said.freshness.word is Freshness.UNKNOWN
+        said = await explain.why(waiting)
+        assert said.freshness.word is Freshness.UNKNOWN
+        assert said.freshness.because == "It was admitted 60m in the future: a clock is off."
+
+    played(use)
+
+
 def test_given_a_chain_then_what_each_waits_for_is_followed(
     played: Callable[[Use], None],
 ) -> None:

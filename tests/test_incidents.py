@@ -278,7 +278,7 @@ def test_s11_l3_given_a_worker_killed_in_a_phase_then_its_death_is_shown_as_soon
             assert (shown["status"], shown["freshness"]) == ("running", "stale")
             assert shown["lease"]["expired"]
             checked = await scene.typed("doctor")
-            assert [(one["worker"], one["silent"]) for one in checked["workers"]] == [("ann", True)]
+            assert [(one["worker"], one["lapsed"]) for one in checked["workers"]] == [("ann", True)]
 
             await until(lambda: settled(engine, failed))
             assert not await engine.reconcile()  # Once is enough.

@@ -20,9 +20,9 @@ The words are the same in the API, the command line, the console and the metrics
 ``settled``
     It has ended by what its handlers reported, or by what somebody asked for.
 ``unknown``
-    Nobody can tell. Its worker was last heard of in the future, so that a clock was set back; or
-    it is held and there is no record of whether its worker lives; or it could start, and no
-    living worker is known that runs its kind.
+    Nobody can tell. Its worker was last heard of in the future, or it was admitted there, so that
+    a clock was set back; or it is held and there is no record of whether its worker lives; or it
+    could start, and no living worker is known that runs its kind.
 
 Where several are true, the first of these holds: ``reconciled``, ``settled``, ``stale``,
 ``unknown``, ``late``, ``fresh``.
@@ -42,6 +42,7 @@ from parcae.spec import MOMENT
 from parcae.state import Ended, Job, Lease, Liveness
 from parcae.timing import Due, DueKind, next_due
 from parcae.values import Instant, WorkerId, minutes, valid_duration
+from parcae.workers import SKEW
 
 
 class Freshness(StrEnum):
@@ -171,7 +172,7 @@ def _word(job: Job, now: Instant, policy: Policy, evidence: Evidence) -> tuple[F
         return Freshness.STALE, f"{OVERDUE[due.kind]} {ago} ago, and nobody has looked since."
     if job.lease is not None:
         return _held(job, job.lease, now, evidence)
-    return _waiting(job, policy, evidence)
+    return _waiting(job, now, policy, evidence)
 
 
 def _held(job: Job, lease: Lease, now: Instant, evidence: Evidence) -> tuple[Freshness, str]:
@@ -189,7 +190,10 @@ def _held(job: Job, lease: Lease, now: Instant, evidence: Evidence) -> tuple[Fre
     return Freshness.FRESH, f"{who}."
 
 
-def _waiting(job: Job, policy: Policy, evidence: Evidence) -> tuple[Freshness, str]:
+def _waiting(job: Job, now: Instant, policy: Policy, evidence: Evidence) -> tuple[Freshness, str]:
+    if job.submitted_at - now > SKEW:
+        ahead = span(job.submitted_at - now)
+        return Freshness.UNKNOWN, f"It was admitted {ahead} in the future: a clock is off."
     if evidence.age is None:
         return Freshness.FRESH, "It waits for others, or for its time."
     if evidence.paused_at is not None:

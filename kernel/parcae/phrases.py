@@ -46,3 +46,8 @@ def listed(names: Iterable[str]) -> str:
     if len(shown) < 2:
         return "".join(shown)
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def ago(then: Instant, now: Instant) -> str:
+    """How long ago that was; where a clock was set back, how far in the future it lies."""
+    return f"{span(then - now)} in the future" if then > now else f"{span(now - then)} ago"

@@ -8,7 +8,7 @@ from parcae import CancelAnswer, CancelOutcome, Job
 from parcae import events as e
 from parcae.assess import tell
 from parcae.events import Cancelled, Compensated, Completed, Event, Failed, Quarantined
-from parcae.phrases import span
+from parcae.phrases import ago, span
 from parcae.ports import Recorded
 from parcae.state import Compensating, Ended, Lease, Liveness, Pending, Running, Scheduled, Stored
 from parcae.timing import expired
@@ -37,8 +37,9 @@ def sentence(stored: Stored, history: Sequence[Recorded[Event]], now: Instant) -
             return f"It has waited {waited} for {starter}.{_again(job)}"
         case Running() as state:
             asked = " It was asked to stop." * (state.cancel is not None)
-            work = f"phase {in_work(job)}" if job.running_phase is not None else "between phases"
-            return f"At work on {work}. {held(state.lease, stored.liveness, now)}{asked}"
+            between = job.running_phase is None
+            work = "Between two phases" if between else f"At work on phase {in_work(job)}"
+            return f"{work}. {held(state.lease, stored.liveness, now)}{asked}"
         case Compensating() as state:
             undoing = f"It will not complete ({state.cause}); the undo of {state.next.phase} is "
             if state.lease is None:
@@ -56,10 +57,10 @@ def held(lease: Lease, liveness: Liveness | None, now: Instant) -> str:
             f"Worker {lease.worker} was to renew its lease {span(now - expires)} ago and did not: "
             "any living worker will reconcile it."
         )
-    heard = span(now - liveness.renewed_at) if liveness else "0s"
+    heard = ago(liveness.renewed_at if liveness else lease.since, now)
     return (
         f"Worker {lease.worker} has held it for {span(now - lease.since)}, was heard of "
-        f"{heard} ago, and is trusted for another {span(expires - now)}."
+        f"{heard}, and is trusted for another {span(expires - now)}."
     )
 
 

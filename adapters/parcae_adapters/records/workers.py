@@ -14,7 +14,7 @@ def worker_record(one: Crew) -> Record:
         "state": one.state,
         "jobs": one.jobs,
         "heard_at": iso(one.heard_at),
-        "silent": one.silent,
+        "lapsed": one.silent,
         "host": there.host if there else None,
         "pid": there.pid if there else None,
         "kinds": list(there.kinds) if there else None,

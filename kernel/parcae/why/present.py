@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from parcae.events import CancelRequest, Event
 from parcae.lifecycle import after
-from parcae.phrases import at, count, listed, span, when
+from parcae.phrases import ago, at, count, listed, span, when
 from parcae.spec import RetryMode
 from parcae.state import Compensating, Ended, Job, Lease, Liveness, Pending, Running, Scheduled
 from parcae.timing import expired
@@ -97,7 +97,7 @@ def _held(lease: Lease, liveness: Liveness | None, now: Instant) -> str:
     held = f"Worker {lease.worker} has held it under token {lease.token} since {at(lease.since)}"
     if liveness is None:
         return f"{held}; there is no record of whether it lives."
-    heard = f"{held} and was last heard of {span(now - liveness.renewed_at)} ago"
+    heard = f"{held} and was last heard of {ago(liveness.renewed_at, now)}"
     if expired(liveness, now):
         return f"{heard}; its lease ran out {span(now - liveness.expires_at)} ago."
     return f"{heard}; its lease holds for another {span(liveness.expires_at - now)}."

@@ -12,7 +12,7 @@ from parcae.spec import RetryMode
 from parcae.state import Compensating, Ended, Job, Pending, Running, Scheduled
 from parcae.values import Status
 from parcae.why.values import Remedy, Surroundings
-from parcae.why.waiting import lacked
+from parcae.why.waiting import bounded, lacked
 
 WORKER = "parcae worker MODULE:JOBS"
 
@@ -65,8 +65,9 @@ def _in_line(job: Job, trust: Assessment, around: Surroundings) -> Iterator[Reme
     elif trust.word in (Freshness.LATE, Freshness.UNKNOWN) and not job.spec.external:
         does = f"starts a worker; one whose definitions have {job.spec.kind} takes it"
         yield Remedy(command=WORKER, does=does)
-    if around.standing is not None and around.standing.holders:
-        holder = around.standing.holders[0].job.id
+    standing = around.standing
+    if standing is not None and standing.holders and bounded(standing):
+        holder = standing.holders[0].job.id
         does = "says what the job is at that has held a slot of its line for the longest time"
         yield Remedy(command=f"parcae why {holder}", does=does)
 

@@ -127,7 +127,7 @@ def _line(job: Job, now: Instant, around: Surroundings) -> Iterator[str]:
         # A start by name overtakes nobody: its place in our line says nothing.
         yield from () if external else _place(standing)
         yield from (f"{one[0].upper()}{one[1:]}." for one in obstacles(standing))
-        yield from _holders(standing, now)
+        yield from _holders(standing, now) if bounded(standing) else ()
     elif around.queue is not None and around.queue.paused_at is not None:
         undoes = isinstance(job.state, Compensating)
         if not undoes:
@@ -166,6 +166,13 @@ def _place(standing: Standing) -> Iterator[str]:
         yield f"{count(standing.ahead, 'job')} of its line ({where}) will start before it."
     else:
         yield f"It is the first of its line ({where})."
+
+
+def bounded(standing: Standing) -> bool:
+    """Whether so many jobs run at once as may: else who holds a slot is in nobody's way."""
+    whole, key = standing.queue.bounds, standing.queue.of(standing.stored.job.spec.lane.key)
+    full = whole.limit is not None and standing.held_in_queue >= whole.limit
+    return full or (key.limit is not None and standing.held >= key.limit)
 
 
 def _holders(standing: Standing, now: Instant) -> Iterator[str]:

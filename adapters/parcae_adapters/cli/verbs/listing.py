@@ -11,7 +11,7 @@ from rich.text import Text
 
 from parcae import Job, Query, Status
 from parcae.explain_engine import ExplainEngine
-from parcae.freshness import Freshness
+from parcae.freshness import Assessment, Freshness
 from parcae.phrases import span
 from parcae.ports import Page
 from parcae.values import WorkerId
@@ -28,6 +28,7 @@ from parcae_adapters.cli.output import (
     write_json,
 )
 from parcae_adapters.cli.session import Form, Session
+from parcae_adapters.records.explained import trust
 from parcae_adapters.records.jobs import Record, brief
 
 NEEDED = 36 + 2 + 12 + 2 + 10 + 2 + 5 + 2 + 5 + 2 + 2
@@ -69,18 +70,18 @@ async def command(session: Session, worker: str | None, **options: Any) -> None:
     words = tuple(one.word for one in found)
     match session.form:
         case Form.JSON:
-            jobs = list(_records(page, words))
+            jobs = list(_records(page, found))
             write_json({"jobs": jobs, "total": sum(counts.values()), "cursor": page.cursor})
         case Form.JSONL:
-            for record in _records(page, words):
+            for record in _records(page, found):
                 write_json(record, line=True)
         case Form.TABLE:
             _show(page, words, sum(counts.values()))
 
 
-def _records(page: Page, words: Sequence[Freshness]) -> Iterator[Record]:
-    for stored, word in zip(page.jobs, words, strict=True):
-        yield {**brief(stored.job), "freshness": str(word)}
+def _records(page: Page, found: Sequence[Assessment]) -> Iterator[Record]:
+    for stored, one in zip(page.jobs, found, strict=True):
+        yield {**brief(stored.job), **trust(one)}
 
 
 def _show(page: Page, words: Sequence[Freshness], total: int) -> None:
@@ -105,5 +106,5 @@ def _row(job: Job, word: Freshness, room: int) -> tuple[str | Text, ...]:
     age = span(datetime.now(UTC) - job.submitted_at)
     kind = cut_to(job.spec.kind, 24)
     why = cut_to(clean(why), max(room - len(kind), LEAST))
-    trust = Text(str(word), style=FRESHNESS[word])
-    return job.id, status_text(job.status), trust, str(job.starts), age, kind, why
+    trusted = Text(str(word), style=FRESHNESS[word])
+    return job.id, status_text(job.status), trusted, str(job.starts), age, kind, why
