@@ -246,6 +246,24 @@ def test_given_an_ended_job_when_it_is_retried_then_another_takes_it_up_once(sho
     assert job_id in shop("show", first.stdout.strip()).stdout
 
 
+def test_given_quarantined_jobs_then_what_they_owe_and_who_took_them_up_is_listed(
+    shop: Shop,
+) -> None:
+    shop.submit(greet("you"))
+    assert "No job is quarantined." in shop("quarantine", "list").stderr
+    job_id = shop.submit(order(Order("stuck")))
+    shop.run(job_id)
+    assert shop("quarantine", "list", "--kind", "greet", "--jsonl").stdout == ""
+    (line,) = shop("quarantine", "list").stdout.splitlines()[1:]
+    assert line.startswith(f"{job_id}  fulfil")
+    assert line.split()[-2:] == ["reserve", "–"]
+    undoes = shop("retry", job_id, "--mode", "undo").stdout.strip()
+    document = json.loads(shop("quarantine", "list", "--json").stdout)
+    (found,) = document["jobs"]
+    assert (found["id"], found["taken_up_by"], document["total"]) == (job_id, undoes, 1)
+    assert found["owed"] == [{"phase": "reserve", "unknown": False}]
+
+
 def test_given_a_job_that_has_not_ended_when_it_is_retried_then_it_is_refused(shop: Shop) -> None:
     result = shop("retry", shop.submit(greet("you")))
 

@@ -37,6 +37,7 @@ VERBS: Mapping[str, str] = {
     "wait": "wait",
     "cancel": "cancel",
     "retry": "retry",
+    "quarantine": "quarantine",
     "queue": "queue",
     "group": "group",
     "schedule": "schedule",
