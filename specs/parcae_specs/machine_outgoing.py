@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
+from attrs import frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -13,9 +14,11 @@ from parcae import deliveries as d
 from parcae import outbox as rules
 from parcae import subscriptions as n
 from parcae.change import Revision, View
+from parcae.configure import configure
 from parcae.filters import Filter
 from parcae.outbox_engine import secret_blob
 from parcae.ports import Deliverable, DeliveryPage, DeliveryQuery, Named, Spent, Store
+from parcae.queues import Pause, Resume
 from parcae.seal import SEAL
 from parcae.subscriptions import subscription_stream
 from parcae.values import JobId, StreamId, Token, WorkerId, seconds
@@ -26,7 +29,7 @@ T = TypeVar("T")
 HOOKS = ("a", "b")
 FILTERS = (
     Filter(types=("submitted", "completed", "deleted")),
-    Filter(types=("started", "cancelled", "group-ended", "queue-paused")),
+    Filter(types=("started", "cancelled", "group-ended", "queue-paused", "queue-resumed")),
 )
 SECRETS = (b"whsec_one", b"whsec_two", b"whsec_three")
 SENDERS = (WorkerId("s1"), WorkerId("s2"))
@@ -62,6 +65,27 @@ CONFIGURED: Sequence[tuple[n.SubscriptionCommand, bytes | None]] = (
 )
 
 
+@frozen(kw_only=True)
+class Sending:
+    """Who takes how many, and what they say of them."""
+
+    sender: WorkerId
+    request: str
+    room: tuple[int, int, dict[str, int]]
+    said: Sequence[tuple[int, d.Attempt]]
+    times: int
+
+
+SENDING = st.builds(
+    Sending,
+    sender=st.sampled_from(SENDERS),
+    request=st.sampled_from(["r1", "r2", "r3"]),
+    room=st.sampled_from([(4, 3, {}), (2, 1, {}), (4, 2, {"a": 0}), (3, 1, {"b": 4})]),
+    said=st.lists(st.tuples(st.integers(0, 6), st.sampled_from(ATTEMPTS)), min_size=1, max_size=4),
+    times=st.integers(1, d.TRIES + 1),
+)
+
+
 class Outgoing(Others):
     """Whom to tell of all that, and who does it. ``stages`` counts where deliveries stood."""
 
@@ -84,40 +108,34 @@ class Outgoing(Others):
         command, secret = what
         self.transact(Named(), lambda view: rules.configure(view, name, command, secret))
 
-    @rule(
-        sender=st.sampled_from(SENDERS),
-        request=st.sampled_from(["r1", "r2", "r3"]),
-        room=st.sampled_from([(4, 3, {}), (2, 1, {}), (4, 2, {"a": 0}), (3, 1, {"b": 4})]),
-        said=st.lists(
-            st.tuples(st.integers(0, 6), st.sampled_from(ATTEMPTS)), min_size=1, max_size=4
-        ),
-        times=st.integers(1, d.TRIES + 1),
-    )
-    def send(
-        self,
-        sender: WorkerId,
-        request: str,
-        room: tuple[int, int, dict[str, int]],
-        said: Sequence[tuple[int, d.Attempt]],
-        times: int,
-    ) -> None:
+    @rule(asked=SENDING)
+    def send(self, asked: Sending) -> None:
         """Take some; say what came of those that somebody took, in time or late; and so on."""
-        self._send(sender, request, room, said)
-        for number in range(1, times):
+        self._send(asked, asked.request)
+        for number in range(1, asked.times):
             due = self.runner.run(self.model.next_delivery())
             if due is None:
                 return
             self.clock.set(max(due, self.clock.now()))
-            self._send(sender, f"{request}/{number}", room, said)
+            self._send(asked, f"{asked.request}/{number}")
 
-    def _send(
-        self,
-        sender: WorkerId,
-        request: str,
-        room: tuple[int, int, dict[str, int]],
-        said: Sequence[tuple[int, d.Attempt]],
+    @rule(asked=SENDING, what=st.sampled_from(CONFIGURED[:4]))
+    def subscribe_and_send(
+        self, asked: Sending, what: tuple[n.SubscriptionCommand, bytes | None]
     ) -> None:
-        limit, each, rooms = room
+        """Rules are drawn alike, and of those that bring a delivery about there are too few."""
+        self.set_subscription("a", what)
+        self.set_subscription("a", (n.Enable(), None))
+        self.transact(Named(), lambda view: rules.set_seal(view, close=False))
+        self.transact(
+            Named(queues=("main",)), lambda view: configure(view, "main", Pause(by="ops"))
+        )
+        self.transact(Named(queues=("main",)), lambda view: configure(view, "main", Resume()))
+        self.send(asked)
+
+    def _send(self, asked: Sending, request: str) -> None:
+        limit, each, rooms = asked.room
+        said, sender = asked.said, asked.sender
         command = d.Start(worker=sender, request=request, lease=seconds(5))
         selection = Deliverable(
             worker=sender, request=request, limit=limit, each=each, room=dict(rooms)

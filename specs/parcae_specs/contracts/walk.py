@@ -77,6 +77,6 @@ class Walk(Contract):
             ),
         )
         assert set(machine.reached) == set(Status), "some status was never reached"
-        begun = set(machine.stages) - {Stage.PENDING}
-        assert begun, "no delivery was ever sent"
+        ended = machine.stages[Stage.DELIVERED]
+        assert ended > 5, "hardly any delivery was ever delivered"
         assert min(machine.reached[status] for status in TERMINAL) > 10
