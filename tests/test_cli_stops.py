@@ -103,6 +103,7 @@ def test_given_a_unit_that_is_never_killed_then_its_wait_is_for_ever(
         (UNIT.format(stop="TimeoutStopSec=soon"), "'soon' is no duration"),
         (UNIT.format(stop="TimeoutStopSec=5 parsecs"), "'5 parsecs' is no duration"),
         (UNIT.format(stop="TimeoutStopSec=5s, 3s"), "is no duration"),
+        (UNIT.format(stop="TimeoutStopSec=99999999999999999"), "'99999999999999999' is too long"),
     ],
 )
 def test_given_what_cannot_be_understood_then_that_is_said(
@@ -148,6 +149,17 @@ def test_given_a_compose_file_then_every_service_is_found(tmp_path: Path) -> Non
         ("a: 1", "no pod and no service"),
         ("- 1", "no pod and no service"),
         ("services: {w: {stop_grace_period: soon}}", "'soon' is no duration"),
+        (
+            "kind: Pod\nspec: {containers: [], terminationGracePeriodSeconds: 99999999999999999}",
+            "99999999999999999 is no number of seconds, in Pod",
+        ),
+        ("a: &a [*a, *a, *a]", "has no pod"),
+        (
+            "\n".join(
+                f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9 * (n > 0))}]" for n in range(12)
+            ),
+            "has no pod",
+        ),
         (
             "{kind: Pod, spec: {containers: [], terminationGracePeriodSeconds: soon}}",
             "'soon' is no number of seconds, in Pod",

@@ -120,7 +120,10 @@ def _span(said: str, units: dict[str, float], *, zero_is_ever: bool = False) -> 
     parts = _PART.findall(said)
     if not parts or "".join(_PART.split(said)[::3]) or any(unit not in units for _, unit in parts):
         raise ValueError(f"{said!r} is no duration")
-    total = timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
+    try:
+        total = timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
+    except OverflowError as error:
+        raise ValueError(f"{said!r} is too long") from error
     return None if zero_is_ever and not total else total
 
 
@@ -147,11 +150,11 @@ def _compose(services: dict[str, Any]) -> Iterator[StopWait]:
 def _pods(manifest: dict[str, Any]) -> Iterator[StopWait]:
     """Every pod of a manifest, however deep it stands: a template of a template, or in a list."""
     name = _name(manifest)
-    for pod in _with_containers(manifest):
+    for pod in _with_containers(manifest, set()):
         said = pod.get("terminationGracePeriodSeconds")
         try:
             wait = KUBERNETES_DEFAULT if said is None else timedelta(seconds=float(said))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{said!r} is no number of seconds, in {name}") from error
         yield StopWait(service=name, wait=wait, given=said is not None)
 
@@ -162,13 +165,13 @@ def _name(manifest: dict[str, Any]) -> str:
     return str(name or manifest.get("kind") or "a pod")
 
 
-def _with_containers(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if isinstance(value.get("containers"), list):
-            yield value
-            return
-        for one in value.values():
-            yield from _with_containers(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _with_containers(one)
+def _with_containers(value: Any, seen: set[int]) -> Iterator[dict[str, Any]]:
+    """What has containers, each once: YAML's aliases may name one value a billion times."""
+    if not isinstance(value, dict | list) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, dict) and isinstance(value.get("containers"), list):
+        yield value
+        return
+    for one in value.values() if isinstance(value, dict) else value:
+        yield from _with_containers(one, seen)
