@@ -41,7 +41,7 @@ def test_s23_s25_whenever_its_client_crashes_the_memory_store_answers_the_repeat
     assert list(survived.wrong[:3]) == []
     assert survived.points > 30_000
     assert survived.taken > 10_000
-    assert len(survived.by_call) == 21, "of every use case"
+    assert len(survived.by_call) == 24, "of every use case"
 
 
 def test_s23_s25_so_it_does_for_jobs_that_wait_for_others() -> None:

@@ -12,12 +12,14 @@ from parcae import answers as a
 from parcae import commands as c
 from parcae.definitions import Request
 from parcae.engine import Engine
-from parcae.errors import Reason, Rejected, Superseded
+from parcae.errors import LeaseLost, Reason, Rejected, Superseded
 from parcae.handle import Held
+from parcae.host_engine import HostEngine
 from parcae.spec import RetryMode, Spec
 from parcae.state import Stored
-from parcae.values import Blob, JobId
+from parcae.values import Blob, JobId, WorkerId
 from parcae_specs.crash.model import commands
+from parcae_specs.story import abandon, quarantine
 
 PAYLOAD = b"{}"
 RESULT = b"1"
@@ -33,13 +35,14 @@ class Again(StrEnum):
     NOTHING = "nothing was left to do, no new event"
     GONE = "there is no such job any more"
     SETTLED = "the same answer, or that the job waits no more; no new event"
+    LATE = "the same answer, or that it comes too late, no new event"
+    ENDED = "that the job has ended, no new event"
     ANOTHER = "one more note: it has no key"
 
 
 _WORKERS: Mapping[type, str] = {
     c.StartPhase: "start_phase",
     c.CompletePhase: "complete_phase",
-    c.Fail: "fail",
     c.Release: "release",
     c.ConfirmCancel: "confirm_cancel",
     c.StartUndo: "start_undo",
@@ -92,6 +95,10 @@ def fits(call: Call, first: object, second: object) -> bool:
             return isinstance(second, a.CancelAnswer) and (second.status, second.cause) == truth
         case Again.NOTHING:
             return second == ()
+        case Again.LATE:
+            return said(second) in (said(first), (LeaseLost, Reason.STALE_TOKEN))
+        case Again.ENDED:
+            return said(second) == (Rejected, Reason.UNLAWFUL)
         case Again.GONE:
             return said(second) == (Rejected, Reason.NOT_FOUND)
         case _:
@@ -103,10 +110,18 @@ def calls(stored: Stored) -> Iterator[Call]:
     for command in commands(stored):
         yield _of(command)
     yield Call("annotate", _engine(c.Annotate(note="seen")), Again.ANOTHER)
+    yield Call("quarantine", _engine(quarantine("ops", "it has changed")), Again.ENDED)
+    for token in range(max(0, stored.job.token - 1), stored.job.token + 1):
+        # What had fallen due to a job that nobody holds wins, and leaves the report no receipt.
+        held = stored.job.lease is not None
+        yield Call(
+            "abandon", _engine(abandon(token)), Again.SAME if held else Again.LATE, lasting=held
+        )
     yield Call("delete", _engine(c.Delete()), Again.GONE)
     yield Call("submit", _submit(stored.job.spec, "another key"), Again.JOB)
     yield Call("submit again", _submit(stored.job.spec, KEY), Again.JOB)
     yield Call("claim both", _claim("bob", "new", 2))
+    yield Call("claim by name", _claim_named("bob", "its turn"))
     for mode in RetryMode:
         yield Call(f"retry {mode}", _retry(mode), Again.JOB)
 
@@ -135,6 +150,14 @@ def _of(command: c.Command) -> Call:
 def _claim(worker: Any, request: str, limit: int) -> Ask:
     kinds = frozenset({"demo"})
     return lambda engine, _: engine.claim(worker, kinds, request=request, limit=limit)
+
+
+def _claim_named(worker: str, request: str) -> Ask:
+    async def ask(engine: Engine, jobs: Sequence[JobId]) -> object:
+        host = HostEngine(engine.store)
+        return await host.claim_named(jobs[0], WorkerId(worker), request=request)
+
+    return ask
 
 
 def _renew(command: c.Renew) -> Ask:
@@ -179,6 +202,12 @@ def _method(engine: Engine, job: JobId, command: c.Command) -> Awaitable[object]
         method: Callable[..., Awaitable[object]] = getattr(engine, _WORKERS[type(command)])
         return method(job, *told)
     match command:
+        case c.Fail():
+            return HostEngine(engine.store).fail_external(
+                job, command.token, command.error, final=command.final, retry_at=command.retry_at
+            )
+        case c.Abandon():
+            return HostEngine(engine.store).abandon(job, command.token, command.error)
         case c.Cancel():
             return engine.cancel(job, by=command.by, reason=command.reason, force=command.force)
         case c.Annotate():
