@@ -24,12 +24,13 @@ from parcae_specs.explorer.slices import SLICES
 
 GUARDS = {f"{guard} ({guard.number})": guard for guard in guards()}
 WIDE = (m.FORWARD, m.WAITING, m.KEPT, m.CLOCKS, m.LATE_CLAIM, m.OVERSLEPT)
-LONG = (m.OUTLIVED, SLICES["saga"])
+DEPTHS = ((WIDE, 400), ((m.OUTLIVED,), 3_000), ((SLICES["saga"],), 1_500))
+"""How many worlds of each it takes to meet every guard alone."""
 
 
 @cache
 def _refused() -> dict[Reason, list[Probe]]:
-    return refused([*probes(WIDE, 1_500), *probes(LONG, 6_000)])
+    return refused([one for models, worlds in DEPTHS for one in probes(models, worlds)])
 
 
 @pytest.mark.parametrize("name", GUARDS)

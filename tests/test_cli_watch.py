@@ -10,7 +10,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,13 +164,15 @@ def test_given_a_queue_then_what_happens_elsewhere_is_left_out_and_ctrl_c_ends_i
     shop.submit("you")
 
     async def more(engine: Engine) -> None:
-        await engine.pause("elsewhere")
-        await engine.pause("default")
+        for pause in (engine.pause, engine.resume_queue):
+            await pause("elsewhere")
+            await pause("default")
 
     with started("watch", "--queue", "default", "--jsonl", "--db", shop.database) as process:
         assert process.stdout is not None
-        time.sleep(1)
-        shop.engine(more)
+        # It says nothing when it begins to listen, and what came before is not told.
+        while not select.select([process.stdout], [], [], 0.2)[0]:
+            shop.engine(more)
         line = json.loads(process.stdout.readline())
         assert line["stream"] == "queue/default"
         process.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from attrs import evolve as replace
@@ -13,9 +14,10 @@ from parcae.change import Key, KeyRow, View
 from parcae.commands import Delete
 from parcae.errors import Conflict, Corrupt, LeaseLost, ParcaeError, Reason, Rejected, Superseded
 from parcae.grouping import Edge, Member, Plan, submit_group
-from parcae.handle import obey
+from parcae.handle import claim_named, obey
+from parcae.queues import Bounds, Queue
 from parcae.spec import RetryMode, Timing
-from parcae.values import MAX_BLOB, Blob, Place, Token, minutes, seconds
+from parcae.values import MAX_BLOB, Blob, Place, Token, WorkerId, minutes, seconds
 from parcae_specs.scenarios import play
 from parcae_specs.scenarios.common import PARENTS
 from parcae_specs.scenarios.undoing import TO_UNDO
@@ -131,6 +133,8 @@ BY_RULES = {
     Reason.OUTCOME_UNKNOWN,
     Reason.NEEDED,
     Reason.CYCLE,
+    Reason.PAUSED,
+    Reason.FULL,
 }
 BY_STORES = {Reason.MOVED_ON}
 SUPERSEDED = {
@@ -187,11 +191,22 @@ def test_s28_the_reasons_of_the_rules() -> None:
         (Reason.NOT_RETRYABLE, lambda: retry(view(given(*HELD)), JOB, RetryMode.RESUME)),
         (Reason.NEEDED, lambda: obey(replace(over, needed=frozenset({JOB})), JOB, Delete())),
         (Reason.CYCLE, lambda: submit_group(view(), Plan(members=(circular,)))),
+        (Reason.PAUSED, lambda: _claim_by_name(paused_at=at(0))),
+        (Reason.FULL, lambda: _claim_by_name(bounds=Bounds(limit=0))),
     )
     for reason, rule in rules:
         with pytest.raises(Rejected) as refused:
             rule()
         assert refused.value.reason is reason
+
+
+def _claim_by_name(**limits: Any) -> object:
+    """Claim a job, in a queue with these limits, whose turn a queue of the host's has chosen."""
+    seen = view(given(admit("a")))
+    lane = spec("a").lane
+    queues = {lane.queue: Queue(name=lane.queue, **limits)}
+    command = c.Claim(worker=WorkerId("bob"), request="1")
+    return claim_named(replace(seen, queues=queues), JOB, command)
 
 
 def test_a_rejection_says_what_would_be_lawful() -> None:

@@ -21,12 +21,12 @@ from parcae_adapters.http.route import Scope
 from parcae_adapters.memory import MemoryStore
 
 PAGE = Path(__file__).parents[1] / "docs/remote-workers.md"
-SOON = 30.0
+SOON = 90.0
 
 JOBS = Jobs()
 LETTER = JOBS.saga(
     "letter",
-    timing=Timing(lease=seconds(3), renewal=seconds(0.2), attempt=seconds(60)),
+    timing=Timing(lease=seconds(3), renewal=seconds(1), attempt=seconds(60)),
     retry=Retry(max_attempts=1, backoff=seconds(0), jitter=0),
 )
 
@@ -101,7 +101,7 @@ def test_given_the_worker_in_shell_when_jobs_come_then_it_runs_them(tmp_path: Pa
         host = Engine(MemoryStore())
         async with asyncio.timeout(SOON), served(make_app(host, access=access())) as url:
             async with working(["sh", str(script)], url):
-                await written(host, 2)
+                await written(host, 1)
                 # More than fits into an argument of a process.
                 large = await host.submit(LETTER("y" * 300_000))
                 assert (await large.wait()).completed
