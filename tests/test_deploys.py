@@ -24,9 +24,10 @@ from parcae import (
     seconds,
 )
 from parcae import events as e
-from parcae.deploys import Deploy, DeployEngine, Fate
+from parcae.deploys import DeployEngine, Fate
 from parcae.handlers import result_blob
 from parcae.shapes import Changed, DifferenceKind
+from parcae.strays import Deploy
 from parcae.values import WorkerId
 from parcae.worker_engine import WorkerEngine
 from parcae_adapters.clock import ManualClock

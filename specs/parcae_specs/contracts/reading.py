@@ -12,7 +12,7 @@ from parcae import commands as c
 from parcae.change import Change, View
 from parcae.ports import Extent, Named, Query
 from parcae.state import Job
-from parcae.values import JobId, Position, Status, Version
+from parcae.values import JobId, Position, Status, StreamId, Version
 from parcae_specs.contracts.atomic import note, two
 from parcae_specs.contracts.base import Contract
 from parcae_specs.contracts.kit import Kit, promise, row, whole_log
@@ -62,7 +62,7 @@ class Reading(Contract):
         assert await driver.store.extent() == Extent(head=head)
         await driver.tell(first, c.Delete())
         extent = await driver.store.extent()
-        last = max(one.position for one in before if one.stream == first)
+        last = max(one.position for one in before if one.stream == StreamId(first))
         assert extent.whole == last, "Store 22: what was deleted last stood elsewhere"
         after = await driver.store.log()
         assert extent.head == after[-1].position > head, "Store 22: the log ends elsewhere"

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from parcae import Jobs
-from parcae.deploys import Aside, Deploy, DeployEngine, Fate, Stray
+from parcae.deploys import Aside, DeployEngine, Fate
 from parcae.phrases import count
+from parcae.strays import Deploy, Stray
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.cli.options import asker, by_option, option, verb
 from parcae_adapters.cli.output import clean, note, print_table, write_json
