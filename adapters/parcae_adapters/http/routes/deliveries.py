@@ -1,7 +1,5 @@
 """Deliveries: what is owed to whom, every try of it, and again."""
 
-
-
 from __future__ import annotations
 
 from datetime import datetime
