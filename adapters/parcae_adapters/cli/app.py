@@ -51,6 +51,7 @@ VERBS: Mapping[str, str] = {
     "hold": "hold",
     "release": "release",
     "fsck": "fsck",
+    "db": "db",
     "reconcile": "reconcile",
     "doctor": "doctor",
     "workers": "workers",
