@@ -123,9 +123,22 @@ def test_s9_given_a_requested_cancel_when_the_host_gives_up_then_it_is_cancelled
 
 
 def test_s30_given_what_had_fallen_due_when_the_host_gives_up_in_line_then_that_wins() -> None:
-    """S30: whether or not anybody had looked."""
+    """S30, S25: whether or not anybody had looked, and whether it is said once or twice."""
     story = given(submit("a", timing=PATIENCE)).when(at(20), abandon())
+    story.refused(Reason.STALE_TOKEN, LeaseLost)
+    story.when(at(20), c.Reconcile())
     story.then(like(Failed, cause=Cause.STALE_IN_QUEUE, reconciled=True))
+    story.when(abandon()).refused(Reason.STALE_TOKEN, LeaseLost)
+
+
+def test_s25_s30_given_a_deadline_passed_between_attempts_then_the_report_is_evidence_once() -> (
+    None
+):
+    """S4: what had fallen due wins in the very commit, and a repeat adds nothing."""
+    story = given(submit("a", deadline=at(50)), claim(), start("a"), fail())
+    story.when(at(60), abandon(1))
+    story.then(like(Failed, cause=Cause.DEADLINE, reconciled=True), LateResultRecorded)
+    story.when(abandon(1)).refused(Reason.STALE_TOKEN, LeaseLost)
 
 
 def test_given_a_last_failure_when_the_host_says_so_then_no_retry_of_ours_follows() -> None:

@@ -41,12 +41,14 @@ def submit(
         Rejected: the payload is too large, the key came with another body before, or a job that
             it depends on is not there.
     """
-    known = _known(view, idempotency, fingerprint(spec))
+    # What only a key compares is not computed for nobody; nothing below changes it.
+    mark = "" if idempotency is None else fingerprint(spec)
+    known = _known(view, idempotency, mark)
     if known is not None:
         return (known,)
     spec = replace(spec, seed=mix("seed", view.seed))
     ledger, fresh = Ledger(view), job_id(view.now, view.seed)
-    keys = key_rows(view, idempotency, fingerprint(spec), fresh)
+    keys = key_rows(view, idempotency, mark, fresh)
     if spec.unique is None:
         admit(ledger, fresh, spec, payload, keys)
         return ledger.settle()
@@ -55,7 +57,7 @@ def submit(
     if holder is not None:
         standing = _standing(view, holder, spec)
         if standing is not None:
-            named_too = key_rows(view, idempotency, fingerprint(spec), standing.job_id)
+            named_too = key_rows(view, idempotency, mark, standing.job_id)
             if not named_too or standing.job is None:
                 return (standing,)
             return (replace(standing, keys=named_too, idle=False),)

@@ -36,11 +36,17 @@ def still_news(draft: Draft, command: c.Abandon) -> bool:
         return False
     if token == job.token and not over:
         return True
-    if token == 0 or token in job.late:
+    _too_late(draft, command)
+    return False
+
+
+def _too_late(draft: Draft, command: c.Abandon) -> None:
+    """Keep it as evidence, once a token; of what was never started there is none to keep."""
+    token = command.token
+    if token == 0 or token in draft.job.late:
         raise LeaseLost(Reason.STALE_TOKEN, f"Abandon refused: token {token} is not current")
     kind, error = ReportKind.ABANDONED, command.error
     draft.add(e.LateResultRecorded(at=draft.now, token=token, kind=kind, error=error))
-    return False
 
 
 def _given_up(draft: Draft) -> bool:
@@ -60,6 +66,7 @@ def abandon(draft: Draft, command: c.Abandon) -> None:
     if not held:
         reconcile(draft)
         if draft.job.status.is_terminal or isinstance(draft.job.state, Compensating):
+            _too_late(draft, command)
             return
     cancelled = isinstance(state, Running) and state.cancel is not None
     end(

@@ -12,7 +12,7 @@ from parcae import answers as a
 from parcae import commands as c
 from parcae.definitions import Request
 from parcae.engine import Engine
-from parcae.errors import LeaseLost, Reason, Rejected, Superseded
+from parcae.errors import Reason, Rejected, Superseded
 from parcae.handle import Held
 from parcae.host_engine import HostEngine
 from parcae.spec import RetryMode, Spec
@@ -35,7 +35,6 @@ class Again(StrEnum):
     NOTHING = "nothing was left to do, no new event"
     GONE = "there is no such job any more"
     SETTLED = "the same answer, or that the job waits no more; no new event"
-    LATE = "the same answer, or that it comes too late, no new event"
     ENDED = "that the job has ended, no new event"
     ANOTHER = "one more note: it has no key"
 
@@ -95,8 +94,6 @@ def fits(call: Call, first: object, second: object) -> bool:
             return isinstance(second, a.CancelAnswer) and (second.status, second.cause) == truth
         case Again.NOTHING:
             return second == ()
-        case Again.LATE:
-            return said(second) in (said(first), (LeaseLost, Reason.STALE_TOKEN))
         case Again.ENDED:
             return said(second) == (Rejected, Reason.UNLAWFUL)
         case Again.GONE:
@@ -112,11 +109,8 @@ def calls(stored: Stored) -> Iterator[Call]:
     yield Call("annotate", _engine(c.Annotate(note="seen")), Again.ANOTHER)
     yield Call("quarantine", _engine(quarantine("ops", "it has changed")), Again.ENDED)
     for token in range(max(0, stored.job.token - 1), stored.job.token + 1):
-        # What had fallen due to a job that nobody holds wins, and leaves the report no receipt.
         held = stored.job.lease is not None
-        yield Call(
-            "abandon", _engine(abandon(token)), Again.SAME if held else Again.LATE, lasting=held
-        )
+        yield Call("abandon", _engine(abandon(token)), Again.SAME, lasting=held)
     yield Call("delete", _engine(c.Delete()), Again.GONE)
     yield Call("submit", _submit(stored.job.spec, "another key"), Again.JOB)
     yield Call("submit again", _submit(stored.job.spec, KEY), Again.JOB)
