@@ -191,6 +191,40 @@ def test_given_a_receiver_is_gone_then_its_subscription_is_disabled_until_somebo
     run(test)
 
 
+@pytest.mark.parametrize("change", ["remove", "disable", "move"])
+def test_given_deliveries_lying_ready_when_their_subscription_changes_then_none_of_them_begins(
+    change: str,
+) -> None:
+    """S15: what nobody wants there any more is not sent because it was taken a moment before."""
+
+    async def test(engine: Engine, outbox: OutboxEngine, _: ManualClock) -> None:
+        answered = asyncio.Event()
+
+        async def answer(request: web.Request, message: Message) -> web.Response:  # noqa: ARG001
+            # The first is answered at once, so that more than can be sent are taken ahead.
+            if len(receiver.got) > 1:
+                await answered.wait()
+            return web.Response(status=204)
+
+        async with receiving(answer) as receiver, receiving() as elsewhere:
+            await outbox.subscribe("hook", receiver.url(), wanted=SUBMITTED)
+            await owe(engine, 6)
+            async with dispatcher(outbox, concurrency=1) as sender:
+                await until(lambda: len(receiver.got) == 2 and sender.lanes.waiting)
+                if change == "move":
+                    await outbox.subscribe("hook", elsewhere.url(), wanted=SUBMITTED)
+                else:
+                    await getattr(outbox, {"remove": "unsubscribe"}.get(change, change))("hook")
+                await until(lambda: not any(one.version == 1 for one in sender.lanes.ready))
+                answered.set()
+                if change == "move":
+                    await until(lambda: all_delivered(outbox, "hook", 6))
+            assert len(receiver.got) == 2
+            assert len(elsewhere.got) == (4 if change == "move" else 0)
+
+    run(test)
+
+
 async def _disabled(outbox: OutboxEngine) -> bool:
     return (await outbox.subscriptions())["hook"].gone
 

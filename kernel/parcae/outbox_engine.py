@@ -168,6 +168,12 @@ class OutboxEngine:
         """The seal as it is."""
         return (await self.store.look(Named())).seal
 
+    async def outgoing(self) -> tuple[Seal, Mapping[str, Subscription]]:
+        """What says whether anything may go out: the seal, and by their names all subscriptions,
+        the removed ones too."""
+        view = await self.store.look(Named())
+        return view.seal, view.subscriptions
+
     async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
         """A page of deliveries, newest first."""
         return await self.store.deliveries(query)

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -18,6 +18,7 @@ from parcae.deliveries import Attempt
 from parcae.errors import Unavailable
 from parcae.outbox_engine import OutboxEngine
 from parcae.ports import Clock
+from parcae.subscriptions import Subscription
 from parcae.values import WorkerId, seconds
 from parcae_adapters.http.dispatcher.lanes import Lanes, Taken
 from parcae_adapters.http.dispatcher.reporter import Reporter
@@ -32,7 +33,7 @@ LOOK = seconds(5)
 NAP = 0.02
 """Seconds between two looks that found nothing, however much happens that is not its business."""
 GLANCE = 0.05
-"""Seconds between two looks at the seal."""
+"""Seconds between two looks at the seal and the subscriptions."""
 PAUSE = 1.0
 """Seconds after a store could not answer."""
 SWEEP = 60.0
@@ -79,6 +80,7 @@ class Dispatcher:
         self._unreported = 0
         self._least = max(1, settings.concurrency // 4)
         self._sealed = False
+        self._subscriptions: Mapping[str, Subscription] = {}
         self._requests = itertools.count(1)
         self._request: str | None = None
         self._sending: dict[asyncio.Task[None], Taken] = {}
@@ -198,6 +200,8 @@ class Dispatcher:
             until = began + left
             begin = until - settings.timeout - MARGIN / 2
             self.lanes.add(Taken(dispatch=one, begin=begin, until=until))
+        # One may have been removed since they were taken, and already be known to be.
+        self._give_back(self.lanes.outdated(self._subscriptions))
         self._begin()
         return len(found)
 
@@ -247,12 +251,12 @@ class Dispatcher:
         else:
             self._reporter.report(one.dispatch, attempt, one.until)
         if self.lanes.end(name, attempt, self.clock.now()):
-            self._give_back(name)
+            self._give_back(self.lanes.drop(name))
         if not self._stopping.is_set():
             self._begin()
 
-    def _give_back(self, name: str | None = None) -> None:
-        for one in self.lanes.drop(name):
+    def _give_back(self, dropped: Iterable[Taken]) -> None:
+        for one in dropped:
             self._unreported += 1
             self._reporter.release(one.dispatch, one.until)
 
@@ -264,20 +268,23 @@ class Dispatcher:
     # Beside it
 
     async def _watch(self) -> None:
-        """See soon when the store is sealed, by whomever: then nothing that was taken begins."""
+        """See soon when the store is sealed, or a subscription removed, disabled or set anew, by
+        whomever: then nothing begins that was taken before."""
         store = self.engine.store
         while True:
             mark = store.mark()
             try:
-                self._sealed = (await self.engine.sealed()).closed
+                seal, self._subscriptions = await self.engine.outgoing()
+                self._sealed = seal.closed
                 if self._sealed:
-                    self._give_back()
+                    self._give_back(self.lanes.drop())
                 else:
+                    self._give_back(self.lanes.outdated(self._subscriptions))
                     self._room.set()
                 await asyncio.sleep(GLANCE)
                 await store.wait(mark, store.clock.now() + LOOK)
             except Exception as error:  # noqa: BLE001 - looked at again whatever it is
-                log.warning("looking at the seal: %s; repeating", error)
+                log.warning("looking at the seal and the subscriptions: %s; repeating", error)
                 await asyncio.sleep(PAUSE)
 
     async def _tidy(self) -> None:
@@ -295,7 +302,7 @@ class Dispatcher:
 
     async def _drain(self) -> None:
         """Give back what has not begun, wait for what has, and see that all of it is reported."""
-        self._give_back()
+        self._give_back(self.lanes.drop())
         await first(self._hurry.wait(), self._sent(), within=self.settings.drain)
         if self._sending:
             log.warning("%d tries are cut off: they are made again", len(self._sending))

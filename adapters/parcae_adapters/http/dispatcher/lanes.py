@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from attrs import Factory, define, frozen
@@ -11,7 +11,8 @@ from attrs import Factory, define, frozen
 from parcae.circuit import Circuit, failed, room, succeeded
 from parcae.deliveries import Attempt, is_gone, is_success
 from parcae.outbox import Dispatch
-from parcae.values import Instant
+from parcae.subscriptions import Subscription
+from parcae.values import Instant, Version
 
 QUICK = timedelta(milliseconds=250)
 """Whoever answers in less is taken for ahead: its next ones lie ready when a place is free."""
@@ -35,6 +36,11 @@ class Taken:
     dispatch: Dispatch
     begin: Instant
     until: Instant
+
+    @property
+    def version(self) -> Version:
+        """Of the subscription, as it was when this was taken."""
+        return self.dispatch.subscription.version
 
 
 @define
@@ -154,6 +160,29 @@ class Lanes:
         quick = good and attempt.latency <= QUICK
         self._quick += quick - lane.quick
         lane.quick = quick
+
+    @property
+    def ready(self) -> Iterator[Taken]:
+        """All that wait for a place."""
+        for lane in self._lanes.values():
+            yield from lane.waiting
+
+    def outdated(self, present: Mapping[str, Subscription]) -> Sequence[Taken]:
+        """All that wait for a subscription which has changed since: they wait no longer.
+
+        Args:
+            present: the subscriptions as they are known to be, those removed too.
+        """
+        found: list[Taken] = []
+        for name, lane in self._lanes.items():
+            now = present.get(name)
+            if now is not None:
+                # What was taken of a later one than is known is not outdated, but news.
+                old = [one for one in lane.waiting if one.version < now.version]
+                lane.waiting = deque(one for one in lane.waiting if one.version >= now.version)
+                self.waiting -= len(old)
+                found += old
+        return found
 
     def drop(self, name: str | None = None) -> Iterator[Taken]:
         """All that wait, of one lane or of all: they wait no longer."""
