@@ -56,6 +56,7 @@ soak: dev ## Kill and freeze workers at random, many times
 	$(BIN)/python -m parcae_specs.soak $(ARGS)
 	$(BIN)/python -m parcae_specs.soak.lanes
 	$(BIN)/python -m parcae_specs.soak.diamond
+	$(BIN)/python -m parcae_specs.soak.wire
 
 mutation: dev ## Change the kernel in small ways, and see that the tests find out
 	$(BIN)/python -m parcae_specs.mutation $(ARGS)
