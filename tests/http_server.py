@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, web
+from multidict import CIMultiDict
 
 from parcae import Engine, Jobs
 from parcae_adapters.http.access import Access, new_token
@@ -36,7 +37,7 @@ class Client:
         self, method: str, path: str, *, scope: Scope | None = Scope.ADMIN, **options: Any
     ) -> ClientResponse:
         """Ask; the body is read before this returns."""
-        headers = dict(options.pop("headers", {}))
+        headers = CIMultiDict(options.pop("headers", {}))
         if scope is not None:
             headers.setdefault("Authorization", f"Bearer {TOKENS[scope]}")
         response = await self.session.request(method, self.url + path, headers=headers, **options)

@@ -21,6 +21,7 @@ from parcae.change import AnyEvent
 from parcae.errors import Unavailable
 from parcae.ports import Recorded, Store
 from parcae.values import Position
+from parcae_adapters.http.access import Access, Grant, digest, new_token
 from parcae_adapters.http.app import CLOSING, make_app
 from parcae_adapters.http.route import Scope
 from parcae_adapters.http.routes import events as route
@@ -210,6 +211,31 @@ def test_given_a_token_that_may_not_read_when_it_comes_then_it_is_refused() -> N
             assert (await session.get(url)).status == 401
             assert (await session.get(url, headers=headers)).status == 403
             assert (await session.head(url, headers=HEADERS)).status == 200
+
+    asyncio.run(play())
+
+
+def test_given_a_stream_when_its_token_is_revoked_then_it_ends_before_it_tells_anything_more() -> (
+    None
+):
+    async def play() -> None:
+        store, token = MemoryStore(), new_token()
+        known = [Grant(name="a", digest=digest(token), scopes=(Scope.READ,))]
+        app = make_app(Engine(store=store), access=Access(lambda: tuple(known)))
+        app[PACE] = Pace(look=0.0)
+        driver = Driver(store)
+        async with served(app) as url, ClientSession() as session:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with session.get(f"{url}/v1/events", headers=headers, timeout=PATIENCE) as got:
+                await _reading(app, 1)
+                await driver.submit()
+                told = await got.content.readuntil(b"}\n\n")
+                known.clear()
+                await driver.submit()
+                rest = await got.content.read()
+        assert b"event: parcae.job.submitted" in told
+        assert b"the token is good for nothing any more" in rest
+        assert b"submitted" not in rest
 
     asyncio.run(play())
 

@@ -87,6 +87,15 @@ def test_given_http_then_it_is_refused_unless_it_is_allowed() -> None:
     assert Guard(Allowed(http=True)).check("http://example.com/").scheme == "http"
 
 
+@pytest.mark.parametrize("blank", ["\t", "\r\n", " ", "\x00", "\u2028"])
+def test_given_blanks_in_an_address_then_it_is_refused_for_who_reads_it_reads_another(
+    blank: str,
+) -> None:
+    for address in (f"https://exa{blank}mple.com/", f"https://example.com/{blank}X:1"):
+        with pytest.raises(ValueError, match="without blanks"):
+            Guard().check(address)
+
+
 def test_given_names_in_other_letters_then_they_are_compared_as_machines_write_them() -> None:
     guard = Guard(Allowed(hosts=["HOOKS.internal."]))
     assert guard.permits("hooks.INTERNAL", "10.0.0.1")

@@ -120,6 +120,10 @@ def test_given_a_key_when_it_comes_again_then_it_is_the_same_job_and_another_bod
         await problem(other, "key-reused", 422)
         bad = await client("POST", "/v1/jobs", json={"kind": "b"}, headers={"Idempotency-Key": ""})
         await problem(bad, "invalid-header", 400)
+        # Which of two would count depends on who reads them.
+        two = [("Idempotency-Key", "order-17"), ("Idempotency-Key", "order-18")]
+        both = await client("POST", "/v1/jobs", json={"kind": "a"}, headers=two)
+        await problem(both, "invalid-header", 400)
         assert len((await (await client("GET", "/v1/jobs")).json())["jobs"]) == 1
 
     on_a_server(use)
@@ -333,6 +337,7 @@ def test_given_every_wrong_body_then_each_is_a_4xx_that_says_what_was_expected()
         await problem(await client("GET", "/v1/jobs?bogus=1"), "invalid-query", 400)
         await problem(await client("GET", "/v1/jobs?worker=a&worker=b"), "invalid-query", 400)
         await problem(await client("GET", "/v1/jobs/none"), "not-found", 404)
+        await problem(await client("GET", "/v1/jobs:"), "no-such-path", 404)
         await problem(await client("PUT", "/v1/jobs"), "method-not-allowed", 405)
         assert (await client("HEAD", "/v1/jobs")).status == 200
         assert await (await client("GET", "/v1/jobs")).json() == {"jobs": [], "next_page_token": ""}
@@ -395,6 +400,26 @@ def test_given_every_error_of_the_kernel_then_its_problem_is_stable_and_shows_no
     for error in (Corrupt("row 5: secret", job_id="j"), KeyError("secret"), busy):
         assert "secret" not in json.dumps(of_error(error).document())
     assert len({kind.type for kind in KINDS}) == len(KINDS)
+
+
+def test_given_workers_when_they_are_listed_then_each_is_told_of_with_what_it_holds() -> None:
+    async def use(client: Client, _: Engine) -> None:
+        said = {"id": "w1", "host": "box", "kinds": ["greet"], "capacity": 4}
+        assert (await client("POST", "/v1/workers", json=said, scope=Scope.WORK)).status == 204
+        await submitted(client)
+        for worker in ("w1", "w2"):
+            await submitted(client)
+            claim = {"worker": worker, "kinds": ["greet"], "request": "1"}
+            await client("POST", "/v1/leases", json=claim, scope=Scope.WORK)
+        response = await client("GET", "/v1/workers", scope=Scope.READ)
+        first, second = (await response.json())["workers"]
+        assert (first["worker"], first["state"], first["jobs"]) == ("w1", "busy", 1)
+        assert (first["host"], first["kinds"], first["capacity"]) == ("box", ["greet"], 4)
+        # This one holds a lease, and has never said who it is.
+        assert (second["worker"], second["jobs"], second["host"]) == ("w2", 1, None)
+        assert (await client("GET", "/v1/workers", scope=Scope.WORK)).status == 403
+
+    on_a_server(use)
 
 
 def test_given_a_job_when_it_is_deleted_then_only_that_stays() -> None:

@@ -18,7 +18,8 @@ from http_server import TOKENS, Client, served, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcae import Engine
+from parcae import Context, Engine, Jobs
+from parcae.values import Status
 from parcae_adapters.cli.app import parcae
 from parcae_adapters.http.access import Access, Grant, digest, new_token
 from parcae_adapters.http.app import TABLE, make_app, modules
@@ -28,6 +29,7 @@ from parcae_adapters.http.route import IMPLIED, Scope
 from parcae_adapters.http.serve import Settings
 from parcae_adapters.http.throttle import Throttle
 from parcae_adapters.http.tokens import TokenFile, add, read, revoke, written
+from parcae_adapters.http.waiting import CROWD
 from parcae_adapters.memory import MemoryStore
 
 
@@ -113,7 +115,7 @@ async def _raw(client: Client, text: str) -> str:
     return answer.decode()
 
 
-def test_given_wrong_tokens_when_they_are_too_many_then_the_peer_waits_and_others_do_not() -> None:
+def test_given_too_many_wrong_tokens_then_whoever_brings_them_waits_and_no_other() -> None:
     async def main() -> None:
         token = new_token()
         guarded = Access(
@@ -125,15 +127,22 @@ def test_given_wrong_tokens_when_they_are_too_many_then_the_peer_waits_and_other
             app = make_app(engine, access=guarded)
             async with served(app) as url, ClientSession() as session:
 
-                async def ask(peer: str, given: str) -> int:
-                    headers = {"Authorization": f"Bearer {given}", "X-Forwarded-For": peer}
+                async def ask(given: str, *peers: str) -> int:
+                    headers = [("Authorization", f"Bearer {given}")]
+                    headers += [("X-Forwarded-For", peer) for peer in peers]
                     async with session.get(f"{url}/v1/jobs", headers=headers) as got:
                         return got.status
 
-                assert [await ask("10.0.0.1", "x") for _ in range(4)] == [401, 401, 401, 429]
-                assert await ask("10.0.0.1", token) == 429
-                assert await ask("10.0.0.2", token) == 200
-                assert await ask("forged, 10.0.0.1", token) == 429
+                assert [await ask("x", "10.0.0.1") for _ in range(4)] == [401, 401, 401, 429]
+                assert await ask("x", "10.0.0.2") == 401
+                # Behind the same address somebody else may have a good one.
+                assert await ask(token, "10.0.0.1") == 200
+                for forged in (["forged, 10.0.0.1"], ["forged", "10.0.0.1"], ["10.0.0.1:4711"]):
+                    assert await ask("x", *forged) == 429, forged
+                one = [await ask("x", f"2001:db8::{number}") for number in range(4)]
+                assert one == [401, 401, 401, 429]
+                assert await ask("x", "[2001:db8::9]:4711") == 429
+                assert await ask("x", "2001:db8:0:1::9") == 401
 
     asyncio.run(main())
 
@@ -230,6 +239,32 @@ def test_given_any_tokens_when_they_are_written_then_the_same_are_read(grants: l
         path.touch(0o600)
         path.write_text(written(grants), encoding="utf-8")
         assert list(read(path)) == grants
+
+
+def test_given_a_token_that_expires_when_its_claim_still_waits_then_it_is_given_nothing() -> None:
+    async def main() -> None:
+        token, known = new_token(), []
+        known.append(Grant(name="a", digest=digest(token), scopes=(Scope.WORK,)))
+        async with Engine(MemoryStore()) as engine:
+            app = make_app(engine, access=Access(lambda: tuple(known)))
+            async with served(app) as url, ClientSession() as session:
+                headers = {"Authorization": f"Bearer {token}"}
+                body = {"worker": "w", "kinds": ["greet"], "request": "1", "wait": 20}
+                asking = asyncio.ensure_future(
+                    session.post(f"{url}/v1/leases", headers=headers, json=body)
+                )
+                while not app[CROWD].waiting:  # noqa: ASYNC110 - nobody is told of that
+                    await asyncio.sleep(0.005)
+                known.clear()
+                job_id = (await engine.submit(Jobs().job("greet")(_greet)())).admitted.job_id
+                assert (await asking).status == 401
+                assert (await engine.show(job_id)).status is Status.SCHEDULED
+
+    asyncio.run(main())
+
+
+def _greet(ctx: Context) -> None:
+    """Nobody does."""
 
 
 def test_given_an_expired_token_then_it_is_good_for_nothing() -> None:

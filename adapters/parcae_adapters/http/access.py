@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, IPv6Network
 
 from aiohttp import web
 from attrs import Factory, field, frozen
@@ -122,13 +123,19 @@ class Access:
 
         Raises:
             Problem: without a token, with a wrong one, or with too many wrong ones.
+
+        Wrong tokens cost whoever brings them, and nobody else: behind one address there may be
+        many, of whom one has not heard that the token is another by now.
         """
         given = request.headers.get("Authorization")
         if given is None:
             raise Problem(
                 UNAUTHENTICATED, "expected the header Authorization: Bearer …", headers=CHALLENGE
             )
-        peer = self.peer(request)
+        found = self._known(given)
+        if found is not None:
+            return found
+        peer = _failing(self.peer(request))
         wait = self._throttle.wait(peer)
         if wait:
             raise Problem(
@@ -136,11 +143,13 @@ class Access:
                 "too many wrong tokens came from there",
                 headers={"Retry-After": str(wait)},
             )
-        found = self._known(given)
-        if found is None:
-            self._throttle.failed(peer)
-            raise Problem(UNAUTHENTICATED, "that token is not known here", headers=CHALLENGE)
-        return found
+        self._throttle.failed(peer)
+        raise Problem(UNAUTHENTICATED, "that token is not known here", headers=CHALLENGE)
+
+    def still(self, request: web.BaseRequest, caller: Caller) -> bool:
+        """Whether the token of a request that goes on for long still allows all that it did."""
+        found = self._known(request.headers.get("Authorization", ""))
+        return found is not None and found.scopes >= caller.scopes
 
     def _known(self, header: str) -> Caller | None:
         word, _, token = header.partition(" ")
@@ -159,9 +168,27 @@ class Access:
         remote = request.remote or ""
         if remote not in self._trusted:
             return remote
-        hops = [one.strip() for one in request.headers.get("X-Forwarded-For", "").split(",")]
+        # Some proxies put a line of their own behind that of the client: all lines are one list.
+        lines = ",".join(request.headers.getall("X-Forwarded-For", ()))
+        hops = [_without_port(one.strip()) for one in lines.split(",")]
         # From the right: what stands further left anybody may have written.
         return next((one for one in reversed(hops) if one and one not in self._trusted), remote)
+
+
+def _without_port(hop: str) -> str:
+    """The address in a hop: some proxies write the port as well, which is another each time."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
+def _failing(peer: str) -> str:
+    """Under what the failures of a peer are counted: who has IPv6 has a whole network of it."""
+    try:
+        found = IPv6Address(peer)
+    except ValueError:
+        return peer[:LONGEST]
+    return str(found.ipv4_mapped or IPv6Network((found.packed, 64), strict=False))
 
 
 def allow(caller: Caller, scope: Scope | None) -> None:

@@ -257,8 +257,10 @@ def _instant(value: Any, _: Any) -> datetime:
 def _span(value: Any, _: Any) -> timedelta:
     try:
         return timedelta(seconds=_number(value, float))
-    except (ValueError, OverflowError, TypeError):
-        raise ValueError(f"expected a number of seconds, got {_shown(value)}") from None
+    except TypeError:
+        raise TypeError(f"expected a number of seconds, got {_shown(value)}") from None
+    except (ValueError, OverflowError):
+        raise ValueError("expected a number of seconds in range") from None
 
 
 def _choice(value: Any, kind: Any) -> Any:

@@ -106,7 +106,8 @@ def _split(path: str) -> tuple[list[str], str]:
     last, colon, verb = parts[-1].rpartition(":") if parts else ("", "", "")
     if not colon:
         return parts, ""
-    return [*parts[:-1], last], verb
+    # A colon with nothing behind it is a verb that no path has.
+    return [*parts[:-1], last], verb or colon
 
 
 def _decoded(part: str) -> str:

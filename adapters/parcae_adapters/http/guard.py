@@ -129,6 +129,9 @@ def parsed_url(url: str) -> URL:
     Raises:
         ValueError: it is none; says what was expected, and nothing of the address.
     """
+    if not url.isprintable() or " " in url:
+        # Some leave such characters out, and then it is another address than the one that is read.
+        raise ValueError("expected an address without blanks and control characters")
     try:
         found = URL(url)
         port = found.port

@@ -25,6 +25,12 @@ LAST_WORDS = 1.0
 PATIENCE = 10.0
 """Seconds that a new connection has for its handshake, and for its first request."""
 
+EXPECTED = (
+    f"expected HTTP/1.1: a line and headers of {MOST_LINE} bytes at the most each, "
+    f"{MOST_HEADERS} headers, and a body without Content-Encoding"
+)
+"""Said of whatever cannot be read, whose parts are not told apart."""
+
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -124,7 +130,7 @@ class _Handler(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer was sent already")
         kind = BAD_REQUEST if 400 <= status < 500 else INTERNAL
-        response = answer(Problem(kind, "expected HTTP/1.1"))
+        response = answer(Problem(kind, EXPECTED))
         response.headers.update(HEADERS)
         response.force_close()
         return response

@@ -112,12 +112,18 @@ class Call:
         """The header ``Idempotency-Key``.
 
         Raises:
-            Problem: it is empty, too long, or not printable ASCII.
+            Problem: it is there twice, empty, too long, or not printable ASCII.
         """
-        key = self.request.headers.get("Idempotency-Key")
-        if key is None:
+        given = self.request.headers.getall("Idempotency-Key", ())
+        if not given:
             return None
-        if not 0 < len(key) <= MOST_KEY or not key.isascii() or not key.isprintable():
+        key = given[0]
+        if (
+            len(given) > 1
+            or not 0 < len(key) <= MOST_KEY
+            or not key.isascii()
+            or not key.isprintable()
+        ):
             detail = f"expected 1 to {MOST_KEY} printable ASCII characters in Idempotency-Key"
             raise Problem(INVALID_HEADER, detail)
         return key
@@ -125,8 +131,9 @@ class Call:
     @property
     def expected(self) -> frozenset[Version] | None:
         """The versions that ``If-Match`` names; ``None``: any will do."""
-        given = self.request.headers.get("If-Match")
-        if given is None or given.strip() == "*":
+        lines = self.request.headers.getall("If-Match", ())
+        given = ",".join(lines)
+        if not lines or given.strip() == "*":
             return None
         tags = (one.strip() for one in given.split(","))
         # A tag that is none of ours matches nothing, and a weak one never does (RFC 9110, 8.8.3.2).

@@ -10,7 +10,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from parcae_adapters.http.problems import DRAINING, OVERLOADED, Problem
+from parcae_adapters.http.access import CHALLENGE
+from parcae_adapters.http.app import ACCESS
+from parcae_adapters.http.problems import DRAINING, OVERLOADED, UNAUTHENTICATED, Problem
 from parcae_adapters.http.route import Call
 
 T = TypeVar("T")
@@ -65,11 +67,13 @@ def still_there(call: Call) -> None:
     """Let one go on for whoever asked.
 
     Raises:
-        Problem: they are gone; it reaches nobody.
+        Problem: they are gone, which reaches nobody; or their token is good for nothing by now.
     """
     transport = call.request.transport
     if transport is None or transport.is_closing():
         raise Gone(DRAINING, "the connection was closed while it waited: nothing was done")
+    if not call.request.app[ACCESS].still(call.request, call.caller):
+        raise Problem(UNAUTHENTICATED, "that token is not known here any more", headers=CHALLENGE)
 
 
 async def news(call: Call, mark: int, until: float) -> bool:

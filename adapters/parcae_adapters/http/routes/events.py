@@ -15,7 +15,7 @@ from attrs import frozen
 from parcae.cloudevents import TYPES
 from parcae.filters import MOST, Filter
 from parcae.values import Position
-from parcae_adapters.http.app import CLOSING, ENGINE, HEADERS
+from parcae_adapters.http.app import ACCESS, CLOSING, ENGINE, HEADERS
 from parcae_adapters.http.problems import (
     BAD_INPUT,
     DRAINING,
@@ -53,6 +53,7 @@ RETRY = b"retry: 2000\n\n"
 BEAT = b": still here\n\n"
 CUT_OFF = b": cut off for reading too slowly; come again with the last id\n\n"
 FAILED = b": the log cannot be read now; come again with the last id\n\n"
+REVOKED = b": the token is good for nothing any more\n\n"
 ENDS = b": the server is stopping; come again with the last id\n\n"
 
 
@@ -64,11 +65,13 @@ class Pace:
         beat: after so long without an event a comment says that the connection stands.
         stall: so long a reader may take nothing at all.
         farewell: so long the rest may take that a reader is sent as it is cut off.
+        look: so long a token is believed before it is looked at again.
     """
 
     beat: float = 15.0
     stall: float = 30.0
     farewell: float = 2.0
+    look: float = 1.0
 
 
 PACE = web.AppKey("pace", Pace)
@@ -108,16 +111,18 @@ async def events(call: Call) -> web.StreamResponse:
         # A reader that goes away is no error.
         with suppress(ConnectionError):
             await response.prepare(call.request)
-            await _Stream(call.request, response).run(reader)
+            await _Stream(call, response).run(reader)
         return response
 
 
 class _Stream:
-    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
-        self._transport = request.transport
+    def __init__(self, call: Call, response: web.StreamResponse) -> None:
+        self._call = call
+        self._transport = call.request.transport
         self._response = response
-        self._pace = request.app[PACE]
+        self._pace = call.request.app[PACE]
         self._last = 0.0
+        self._looked = asyncio.get_running_loop().time()
         # The reader was last told this one: where others have passed, a beat says how far it is.
         self._said: Position | None = None
 
@@ -132,6 +137,9 @@ class _Stream:
         try:
             await self._write(RETRY)
             async for told in _each(reader):
+                if not self._allowed():
+                    await self._close(REVOKED)
+                    return
                 await self._tell(told, reader.position)
         except (Behind, TimeoutError):
             await self._close(CUT_OFF)
@@ -143,6 +151,14 @@ class _Stream:
             # The status has been sent: no problem document can follow it, but the reader can.
             log.exception("a stream of events ends after %s", reader.position)
             await self._close(FAILED)
+
+    def _allowed(self) -> bool:
+        """Whether the token is still good: a stream may outlive it by days."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked < self._pace.look:
+            return True
+        self._looked = now
+        return self._call.request.app[ACCESS].still(self._call.request, self._call.caller)
 
     async def _tell(self, told: Sequence[Told], position: Position) -> None:
         if self._transport is None or self._transport.is_closing():

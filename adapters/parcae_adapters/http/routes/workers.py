@@ -1,16 +1,18 @@
-"""The register of workers: who is there, says a worker without the database here."""
+"""The register of workers: who is there. Workers without the database say so here."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from attrs import frozen
 
 from parcae import workers
+from parcae.roster import roster
 from parcae.values import MAX_NAME, Instant, WorkerId
 from parcae_adapters.http.fields import label, many, name, number
 from parcae_adapters.http.problems import BAD_INPUT, Problem
 from parcae_adapters.http.route import Call, Reply, Route, Scope
+from parcae_adapters.records.workers import worker_record
 
 
 @frozen(kw_only=True)
@@ -42,6 +44,39 @@ class PresenceBody:
     version: str = label()
     up_for: float = number(0, least=0, most=10**9)
     again_in: float = number(10, least=1, most=3_600)
+
+
+@frozen(kw_only=True)
+class WorkerReply:
+    """A worker; null where it has written nothing down, so that only its leases are known."""
+
+    worker: str
+    state: str
+    jobs: int
+    heard_at: datetime | None
+    lapsed: bool
+    host: str | None
+    pid: int | None
+    kinds: tuple[str, ...] | None
+    queues: tuple[str, ...] | None
+    capacity: int | None
+    abandoned: int | None
+    started_at: datetime | None
+    until: datetime | None
+    version: str | None
+
+
+@frozen(kw_only=True)
+class WorkersReply:
+    """All workers of whom anything is known, by name."""
+
+    workers: tuple[WorkerReply, ...]
+
+
+async def listed(call: Call) -> Reply:
+    """Who is there, and who holds leases without having said so."""
+    found = await roster(call.engine.store)
+    return Reply(body={"workers": [worker_record(one) for one in found]})
 
 
 async def enlist(call: Call) -> Reply:
@@ -82,6 +117,15 @@ async def dismiss(call: Call) -> Reply:
 
 
 ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/workers",
+        handler=listed,
+        scope=Scope.READ,
+        summary="List the workers: who is there, what they can run, and what does not stop",
+        reply=WorkersReply,
+        tag="work",
+    ),
     Route(
         method="POST",
         path="/v1/workers",
