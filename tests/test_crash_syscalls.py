@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from parcae_adapters.clock import ManualClock
 from parcae_adapters.sqlite import SqliteStore
-from parcae_specs.crash import strace
+from parcae_specs.crash import recovery, strace
 from parcae_specs.crash.contents import Contents
 from parcae_specs.crash.points import Counts, Point, answers, every, examine, rounds, sample
 from parcae_specs.crash.script import CALLS, chance, play, versions
@@ -84,8 +85,11 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged_without_a_doubt(tmp_pa
     assert "see the system's log" in told
 
 
-def examined(folder: Path, held: Sequence[Contents], stop: int, *said: int) -> Sequence[str]:
-    """What is wrong with a store that heard ``stop`` calls if its clients were told these."""
+def examined(
+    folder: Path, held: Sequence[Contents], stop: int, *said: int, damage: str = ""
+) -> Sequence[str]:
+    """What is wrong with a store that heard ``stop`` calls if its clients were told these; before
+    it is looked at, ``damage`` is done to it."""
     clock = ManualClock(START)
 
     class Stopped(Exception):
@@ -100,6 +104,9 @@ def examined(folder: Path, held: Sequence[Contents], stop: int, *said: int) -> S
         with contextlib.suppress(Stopped):
             await play(store, clock, heard)
         await store.close()
+        with contextlib.closing(sqlite3.connect(folder / "db")) as connection:
+            connection.execute(damage)
+            connection.commit()
         (folder / "answers").write_text("".join(f"{one}\n" for one in said))
         return await examine(folder, held, whole=False)
 
@@ -122,6 +129,31 @@ def test_s23_a_store_that_holds_what_nobody_had_begun_is_noticed(
     tmp_path: Path, held: Sequence[Contents]
 ) -> None:
     assert list(examined(tmp_path, held, 33, 3)) == ["S23: 4 calls had begun, it holds 33"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM parcae_deliveries",
+        "UPDATE parcae_blobs SET data = x'00' WHERE name = 'body'",
+    ],
+)
+def test_s15_s23_a_store_that_lost_what_it_owes_is_noticed(
+    tmp_path: Path, held: Sequence[Contents], damage: str
+) -> None:
+    found = examined(tmp_path, held, CALLS, CALLS, damage=damage)
+    assert found[0] == "S23: it holds what the store never held between two calls"
+
+
+def test_l4_something_is_owed_at_the_end_of_the_script_and_recovery_has_it_delivered(
+    tmp_path: Path, held: Sequence[Contents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says so where it could not."""
+    assert list(examined(tmp_path, held, CALLS, CALLS)) == []
+    monkeypatch.setattr(recovery, "ROUNDS", 0)
+    elsewhere = tmp_path / "again"
+    elsewhere.mkdir()
+    assert any("undelivered, for ever" in one for one in examined(elsewhere, held, CALLS, CALLS))
 
 
 def test_a_sample_holds_the_first_and_the_last_call_of_every_kind() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve as replace
@@ -9,16 +10,28 @@ from attrs import field, frozen
 
 from parcae import commands as c
 from parcae.definitions import Request
+from parcae.deliveries import Attempt, Report
 from parcae.engine import Engine
 from parcae.errors import LeaseLost
+from parcae.filters import Filter
 from parcae.handle import Held
+from parcae.outbox import Dispatch
+from parcae.outbox_engine import OutboxEngine
 from parcae.payloads import dump
+from parcae.settling import Said
 from parcae.spec import Dependency, RetryMode, Spec
 from parcae.state import Lease
-from parcae.values import JobId, Lane, WorkerId, blob
+from parcae.values import JobId, Lane, WorkerId, blob, seconds
 from parcae_specs.story import error, phases
 
 HALF = c.Progress(done=1, total=2)
+HOOK, SECRET = "https://hook.example/", b"whsec_Y3Jhc2ggY3Jhc2ggY3Jhc2ggY3Jhc2g="
+LATER = seconds(9)
+"""For so long a receiver asks to be left alone: longer than the first wait, whatever its jitter."""
+
+
+def _answer(status: int) -> Attempt:
+    return Attempt(status=status, retry_after=None if status == 204 else LATER)
 
 
 @frozen
@@ -29,12 +42,14 @@ class Client:
         engine: what is called.
         jobs: by the names that the script gives them.
         leases: likewise.
+        taken: what was taken last to be sent, by the names of subscriptions.
         wary: repeats a call that may have been heard, so it looks first where no key protects it.
     """
 
     engine: Engine
     jobs: dict[str, JobId] = field(factory=dict)
     leases: dict[str, Lease] = field(factory=dict)
+    taken: dict[str, Sequence[Dispatch]] = field(factory=dict)
     wary: bool = False
 
     async def submit(self, name: str, *shape: str, after: str = "", **changes: Any) -> None:
@@ -145,6 +160,60 @@ class Client:
     async def reconcile(self) -> None:
         """Settle what is due."""
         await self.engine.reconcile()
+
+    @property
+    def outbox(self) -> OutboxEngine:
+        """What is owed to others."""
+        return OutboxEngine(self.engine.store)
+
+    async def subscribe(self, name: str, *queues: str) -> None:
+        """Have somebody told of how jobs of these queues begin and end."""
+        wanted = Filter(types=("submitted", "completed"), queues=queues)
+        await self.outbox.subscribe(name, HOOK, wanted=wanted, secret=SECRET)
+
+    async def take(self, name: str, request: str) -> None:
+        """Take what is owed, to send it."""
+        self.taken[name] = await self.outbox.take(WorkerId("sender"), request=request)
+
+    async def report(self, name: str, status: int) -> None:
+        """Say what came of the first that was taken."""
+        first = self.taken[name][0]
+        await self.outbox.report(first.delivery, first.token, _answer(status))
+
+    async def settle(self, name: str, status: int) -> None:
+        """Say of all that were taken what came of them."""
+        await self.outbox.settle(
+            [
+                Said(
+                    delivery=one.delivery, command=Report(token=one.token, attempt=_answer(status))
+                )
+                for one in self.taken[name]
+            ]
+        )
+
+    async def give_back(self, name: str) -> None:
+        """Give the first back unsent."""
+        first = self.taken[name][0]
+        await self.outbox.release(first.delivery, first.token)
+
+    async def replay(self, name: str) -> None:
+        """Have the first that was taken sent again."""
+        delivery = self.taken[name][0].delivery
+        if self.wary and (await self.outbox.delivery(delivery)).replays:
+            return
+        await self.outbox.replay(delivery, by="ops")
+
+    async def enable(self, name: str) -> None:
+        """Send to a subscription again."""
+        await self.outbox.enable(name, by="ops")
+
+    async def seal(self) -> None:
+        """Withhold everything."""
+        await self.outbox.seal(by="ops")
+
+    async def unseal(self) -> None:
+        """Let it go."""
+        await self.outbox.unseal(by="ops")
 
     def _token(self, name: str) -> Any:
         return self.leases[name].token

@@ -7,13 +7,17 @@ from datetime import timedelta
 
 from parcae import commands as c
 from parcae.answers import Granted
+from parcae.deliveries import Attempt, Delivery, Done, Report
 from parcae.engine import Engine
 from parcae.fsck import fsck
+from parcae.outbox import Dispatch
+from parcae.outbox_engine import OutboxEngine
 from parcae.ports import Query, Store
+from parcae.settling import Said
 from parcae.state import Compensating, Stored
 from parcae.values import WorkerId
 from parcae_adapters.clock import ManualClock
-from parcae_specs.crash.contents import contents
+from parcae_specs.crash.contents import contents, deliveries
 
 KINDS = frozenset({"crash"})
 OUTAGE = timedelta(hours=1)
@@ -33,6 +37,7 @@ async def recover(store: Store, clock: ManualClock) -> Sequence[str]:
     if await engine.reconcile() or await contents(store) != before:
         wrong.append("S20: the second reconcile did something")
     wrong += [f"L1: {one}" for one in await _finish(engine, clock)]
+    wrong += [f"L4: {one}" for one in await _deliver(OutboxEngine(store), clock)]
     return [*wrong, *(f"fsck in the end: {one}" for one in (await fsck(store)).findings)]
 
 
@@ -50,6 +55,31 @@ async def _finish(engine: Engine, clock: ManualClock) -> Sequence[str]:
         clock.advance(OUTAGE)
         await engine.reconcile()
     return [f"job {one.job.id} is left {one.job.status}, for ever" for one in left]
+
+
+async def _deliver(outbox: OutboxEngine, clock: ManualClock) -> Sequence[str]:
+    """L4: open the seal, enable who is not, and send until nothing is owed; what is owed for ever."""
+    await outbox.unseal()
+    for name in await outbox.subscriptions():
+        await outbox.enable(name)
+    left = await _open(outbox)
+    for number in range(ROUNDS):
+        if not left:
+            break
+        taken = await outbox.take(WorkerId("heir"), request=f"{number}")
+        await outbox.settle([_sent(one) for one in taken])
+        clock.advance(OUTAGE)
+        left = await _open(outbox)
+    return [f"{one.id} is left undelivered, for ever: {one.state}" for one in left]
+
+
+async def _open(outbox: OutboxEngine) -> Sequence[Delivery]:
+    found = await deliveries(outbox.store)
+    return [one for one in found if not isinstance(one.state, Done)]
+
+
+def _sent(one: Dispatch) -> Said:
+    return Said(delivery=one.delivery, command=Report(token=one.token, attempt=Attempt(status=204)))
 
 
 async def _work(engine: Engine, granted: Granted) -> None:

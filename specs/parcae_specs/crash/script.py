@@ -168,8 +168,35 @@ WAVES: Sequence[Wave] = (
         _a(C.done, "left", "pack"),
         _a(C.submit, "later"),
     ),
+    *_one_by_one(
+        60,
+        # Somebody is told: what is owed stands in the commit that owes it.
+        _a(C.subscribe, "hook", "told", "more"),
+        _a(C.submit, "told"),
+        _a(C.take, "hook", "1"),
+        _a(C.report, "hook", 503),
+        _a(C.claim, "told"),
+        _a(C.start, "told"),
+        _a(C.done, "told"),
+        _a(C.take, "hook", "2"),
+        _a(C.give_back, "hook"),
+    ),
+    *_one_by_one(
+        70,
+        _a(C.take, "hook", "3"),
+        _a(C.settle, "hook", 204),
+        _a(C.replay, "hook"),
+        _a(C.seal),
+        _a(C.unseal),
+        _a(C.take, "hook", "4"),
+        _a(C.report, "hook", 410),
+        _a(C.enable, "hook"),
+        _a(C.submit, "more"),
+        _a(C.take, "hook", "5"),
+        _a(C.seal),
+    ),
 )
-"""At the end some work is held, some waits, and some has ended."""
+"""At the end some work is held, some waits, some has ended; and something is owed."""
 
 CALLS = sum(len(wave.calls) for wave in WAVES)
 
