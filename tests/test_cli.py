@@ -255,17 +255,17 @@ def test_given_no_database_when_one_only_looks_then_it_exits_with_4_and_makes_no
     assert not shell.database.exists()
 
 
-def test_given_a_module_that_raises_then_it_exits_with_1_and_debug_shows_where(
+def test_given_a_module_that_raises_then_it_exits_with_2_and_debug_shows_where(
     shell: Shell,
 ) -> None:
     (shell.folder / "broken.py").write_text("1 / 0")
     result = shell("submit", "broken:jobs", "kind")
 
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "ZeroDivisionError" in one_line(result)
     with shell.start("--debug", "submit", "broken:jobs", "kind") as process:
         _, errors = process.communicate(timeout=20)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "Traceback" in errors
     assert "broken.py" in errors
 

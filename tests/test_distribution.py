@@ -148,6 +148,7 @@ def test_the_script_the_verb_and_the_plugin_are_found_by_their_names(built: Path
         (name,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
         assert archive.read(name).decode() == (
             "[console_scripts]\nparcae = parcae_adapters.cli:main\n\n"
-            "[parcae.commands]\ncheck = parcae_specs.check:command\n\n"
+            "[parcae.commands]\nbench = parcae_specs.bench.command:command\n"
+            "check = parcae_specs.check:command\n\n"
             "[pytest11]\nparcae = parcae_specs.plugin\n"
         )
