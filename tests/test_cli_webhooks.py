@@ -19,6 +19,7 @@ from standardwebhooks import Webhook
 
 from parcae import Engine
 from parcae.outbox_engine import OutboxEngine
+from parcae.values import WorkerId, seconds
 from parcae_adapters.cli.app import parcae
 from parcae_adapters.cli.codes import Exit
 from parcae_adapters.sqlite import SqliteStore
@@ -156,8 +157,6 @@ def test_given_a_try_under_way_when_it_is_sealed_then_the_command_says_that_it_s
     shop: Shop,
 ) -> None:
     async def take(engine: Engine, outbox: OutboxEngine) -> None:
-        from parcae.values import WorkerId
-
         await outbox.subscribe("one", HOOK)
         await owe(engine, 1)
         await outbox.take(WorkerId("ann"), request="r", limit=1)
@@ -165,6 +164,19 @@ def test_given_a_try_under_way_when_it_is_sealed_then_the_command_says_that_it_s
     shop.use(take)
     told = shop("seal", "--wait", "0s", code=Exit.TIMED_OUT)
     assert "1 delivery under way" in told.stderr
+
+
+def test_given_a_sender_that_was_killed_when_it_is_sealed_then_nothing_is_under_way_after_its_lease(
+    shop: Shop,
+) -> None:
+    async def take(engine: Engine, outbox: OutboxEngine) -> None:
+        await outbox.subscribe("one", HOOK)
+        await owe(engine, 1)
+        await outbox.take(WorkerId("ann"), request="r", limit=1, lease=seconds(1))
+
+    shop.use(take)
+    told = shop("seal", "--wait", "20s")
+    assert "0 deliveries under way" in told.stderr
 
 
 @asynccontextmanager
@@ -207,6 +219,8 @@ def test_given_the_command_when_something_is_owed_then_it_is_sent_and_a_stop_wai
                     await came.wait()
                 found.send_signal(signal.SIGTERM)
                 go.set()
+                # Not at the end of the block, where a second signal would cut the stop short.
+                await asyncio.wait_for(found.wait(), 30)
             assert found.returncode == 0
             assert await all_delivered(outbox, "one", 2)
         assert len(receiver.ids) == len(set(receiver.ids)) == 2

@@ -178,6 +178,18 @@ class OutboxEngine:
         """A page of deliveries, newest first."""
         return await self.store.deliveries(query)
 
+    async def under_way(self) -> int:
+        """How many a sender may be sending now. A try is over before its lease is, so that what a
+        sender left behind that was killed counts until then, and not for ever."""
+        query, found = DeliveryQuery(states=frozenset({Standing.DELIVERING}), limit=1_000), 0
+        while True:
+            page = await self.deliveries(query)
+            now = self.store.clock.now()
+            found += sum(one.held(now) for one in page.deliveries)
+            if not page.cursor:
+                return found
+            query = replace(query, cursor=page.cursor)
+
     async def watched(self, deliveries: Sequence[Delivery]) -> Sequence[Watched]:
         """Where deliveries stand, sealed and disabled ones included."""
         view = await self.store.look(Named())

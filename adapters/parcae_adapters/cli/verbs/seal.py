@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from parcae.deliveries import Standing
 from parcae.outbox_engine import OutboxEngine
 from parcae.undelivered import several
 from parcae_adapters.cli.codes import Exit
@@ -49,8 +48,7 @@ async def _quiet(outbox: OutboxEngine, wait: timedelta) -> int:
     loop = asyncio.get_running_loop()
     end = loop.time() + wait.total_seconds()
     while True:
-        tally = await outbox.store.tally()
-        left = sum(n for (_, stage), n in tally.items() if stage is Standing.DELIVERING)
+        left = await outbox.under_way()
         if not left or loop.time() >= end:
             return left
         await asyncio.sleep(LOOK)
