@@ -484,6 +484,41 @@ def test_rules_that_have_nothing_to_do_do_nothing() -> None:
     assert sendable({}, Seal()) == ()
 
 
+def test_given_a_file_that_lost_a_body_then_all_others_are_sent_and_the_audit_says_which_is_not(
+    tmp_path: Path,
+) -> None:
+    """L4: what cannot be sent dies of its tries, and keeps nobody from being told."""
+    path, clock = tmp_path / "jobs.db", ManualClock()
+
+    async def use() -> None:
+        store = SqliteStore(path, clock=clock, durability="normal")
+        driver, outbox = Driver(store), OutboxEngine(store)
+        await outbox.subscribe("hook", URL, wanted=SUBMITTED)
+        for _ in range(3):
+            await driver.submit()
+        damaged, *others = (await outbox.deliveries(DeliveryQuery())).deliveries
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.execute("DELETE FROM parcae_blobs WHERE job_id = ?", (damaged.id,))
+        connection.close()
+        (found,) = await store.audit()
+        assert found == f"{damaged.id}: a delivery without the body that it sends"
+        taken = await outbox.take(ANN, request="0")
+        assert {one.delivery for one in taken} == {one.id for one in others}
+        for one in taken:
+            await outbox.report(one.delivery, one.token, YES)
+        for number in range(1, d.TRIES + 1):
+            clock.advance(hours(24))
+            assert not await outbox.take(ANN, request=f"{number}")
+        assert await store.tally() == {
+            ("hook", d.Standing.DELIVERED): 2,
+            ("hook", d.Standing.DEAD): 1,
+        }
+        await store.close()
+
+    asyncio.run(use())
+
+
 # What it costs
 
 

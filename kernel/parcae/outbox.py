@@ -222,14 +222,17 @@ def _given(view: View, to: Subscription, one: object, command: d.Start) -> Itera
         return
     state = one.state
     mine = (state.worker, state.request) == (command.worker, command.request)
-    if not mine or not one.held(view.now):
+    body = view.blobs.get((JobId(one.id), BODY))
+    # Whose body is lost, in a damaged store, is not sent: its leases end, and with its tries it
+    # does. Were it an error here, nothing else would ever be sent either.
+    if not mine or not one.held(view.now) or body is None:
         return
     yield Dispatch(
         delivery=one.id,
         token=state.token,
         until=state.until,
         subscription=to,
-        body=view.blobs[JobId(one.id), BODY],
+        body=body,
         tries=one.tries,
         repeated=view.deliveries[one.id].token == state.token,
     )

@@ -49,6 +49,9 @@ ORPHANS = {
         AND job_id NOT IN (SELECT stream FROM parcae_deliveries)
         AND job_id NOT IN (
             SELECT stream FROM parcae_aggregates WHERE stream LIKE 'subscription/%')""",
+    "a delivery without the body that it sends": """
+        SELECT stream FROM parcae_deliveries
+        WHERE stream NOT IN (SELECT job_id FROM parcae_blobs WHERE name = 'body')""",
     "a version that is not the number of its events": """
         SELECT id FROM parcae_jobs AS j WHERE version != (
             SELECT count(*) FROM parcae_events WHERE stream = j.id)
@@ -95,9 +98,9 @@ def faults(queries: Queries) -> tuple[str, ...]:
     try:
         found = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
         found += [
-            f"job {job_id}: {what}"
+            f"{stream if '/' in stream else f'job {stream}'}: {what}"
             for what, statement in ORPHANS.items()
-            for (job_id,) in connection.execute(statement)
+            for (stream,) in connection.execute(statement)
         ]
         awaited = {parent for (parent,) in connection.execute(AWAITED)}
         return (
