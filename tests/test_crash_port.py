@@ -37,10 +37,11 @@ def test_small_models_of_one_job_are_walked_to_their_ends(model: str, count: int
 
 
 def test_s23_s25_whenever_its_client_crashes_the_memory_store_answers_the_repeat() -> None:
-    survived = asyncio.run(crash(reachable(TINY), in_memory))
+    # One state in two; `python -m parcae_specs.crash` takes them all.
+    survived = asyncio.run(crash(reachable(TINY)[::2], in_memory))
     assert list(survived.wrong[:3]) == []
-    assert survived.points > 30_000
-    assert survived.taken > 10_000
+    assert survived.points > 15_000
+    assert survived.taken > 5_000
     assert len(survived.by_call) == 24, "of every use case"
 
 
