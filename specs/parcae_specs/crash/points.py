@@ -21,7 +21,7 @@ from parcae_specs.crash.victim import Role, Strike
 Counts = Mapping[tuple[Role, str], int]
 """How many calls of each name a thread of the undisturbed victim makes."""
 
-FEW = 300
+FEW = 400
 """Calls. So many idle ones take no time worth mentioning."""
 
 
