@@ -182,6 +182,18 @@ def test_given_many_deliveries_then_pages_lead_through_all_of_them() -> None:
         kept = [webhook_id(one.id) for one in await listed(OutboxEngine(engine.store), "shop")]
         assert found == kept
         assert len(found) == 7
+        # What is replayed may be named by the same filter again: only the token leads past it.
+        many = {"subscription": "shop", "states": ["pending"], "limit": 3, "dry_run": False}
+        again, token = [], ""
+        for more in (True, True, False):
+            done = await ask(
+                client, "POST", "/v1/deliveries:replay", json={**many, "page_token": token}
+            )
+            again += done["replayed"]
+            token = done["next_page_token"]
+            assert (done["more"], bool(token)) == (more, more)
+        assert again == kept
+        await ask(client, "POST", "/v1/deliveries:replay", 422, json={**many, "page_token": "x"})
 
     run(test)
 

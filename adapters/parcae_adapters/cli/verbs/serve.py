@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import evolve as replace
@@ -20,6 +19,9 @@ from parcae_adapters.cli.reach import settings as outgoing
 from parcae_adapters.cli.session import Session
 from parcae_adapters.cli.targets import Target
 from parcae_adapters.cli.verbs.worker import calendar
+
+if TYPE_CHECKING:
+    from parcae_adapters.http.serve import Settings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -92,8 +94,7 @@ async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) ->
     from parcae.outbox_engine import OutboxEngine
     from parcae_adapters.http.dispatcher import Dispatcher
     from parcae_adapters.http.guard import Guard
-    from parcae_adapters.http.listening import address
-    from parcae_adapters.http.serve import Serving, Settings
+    from parcae_adapters.http.serve import Serving
     from parcae_adapters.sqlite import SqliteStore
 
     sends = options.pop("dispatch")
@@ -104,26 +105,10 @@ async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) ->
     def dispatching(engine: Engine) -> Dispatcher:
         return Dispatcher(OutboxEngine(engine.store), chosen, guard=guard)
 
-    drain: timedelta = options["drain"]
     try:
-        settings = Settings(
-            listen=address(options["listen"]),
-            tokens=options["tokens"],
-            certificate=options["tls_cert"],
-            key=options["tls_key"],
-            trusted=options["trusted_proxy"],
-            names=options["host_name"],
-            plain=options["plain_http"],
-            open_metrics=options["open_metrics"],
-            workers=options["workers"],
-            reconcile=options["reconcile"],
-            notice=options["notice"],
-            drain=drain,
-            connections=options["connections"],
-        )
         serving = Serving(
             lambda: SqliteStore(session.db),
-            settings,
+            _settings(options),
             jobs=jobs,
             calendar=calendar(),
             components=(dispatching,) if sends or chosen.sealed else (),
@@ -143,6 +128,32 @@ async def _main(session: Session, jobs: Jobs | None, options: dict[str, Any]) ->
         raise click.ClickException(
             f"cannot listen on {options['listen']}: {error.strerror}"
         ) from error
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    """What the options say of how to serve.
+
+    Raises:
+        ValueError: it would stand open, or nobody can listen there.
+    """
+    from parcae_adapters.http.listening import address
+    from parcae_adapters.http.serve import Settings
+
+    return Settings(
+        listen=address(options["listen"]),
+        tokens=options["tokens"],
+        certificate=options["tls_cert"],
+        key=options["tls_key"],
+        trusted=options["trusted_proxy"],
+        names=options["host_name"],
+        plain=options["plain_http"],
+        open_metrics=options["open_metrics"],
+        workers=options["workers"],
+        reconcile=options["reconcile"],
+        notice=options["notice"],
+        drain=options["drain"],
+        connections=options["connections"],
+    )
 
 
 arranged(command, without=("json", "jsonl"))

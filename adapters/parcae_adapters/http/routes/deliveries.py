@@ -13,7 +13,7 @@ from parcae.deliveries.state import PREFIX
 from parcae.errors import Reason, Rejected
 from parcae.ports import DeliveryQuery
 from parcae.values import StreamId
-from parcae_adapters.http.fields import Nothing, described, many, name, number
+from parcae_adapters.http.fields import Nothing, described, many, name, number, text
 from parcae_adapters.http.paging import PAGE_TOKEN, cursor, limit, token
 from parcae_adapters.http.problems import BAD_INPUT, NOT_FOUND, REJECTED, Problem
 from parcae_adapters.http.route import Call, Param, Reply, Route, Scope
@@ -101,6 +101,11 @@ class ReplayMany:
     subject: str | None = name(None, description="Of the events of this job.")
     limit: int = number(100, least=1, most=REPLAYED)
     dry_run: bool = described(True, description="Replay nothing; the default, so that one looks.")
+    page_token: str = text(
+        "",
+        most=400,
+        description="`next_page_token` of the answer before: go on where it ended.",
+    )
 
 
 @frozen(kw_only=True)
@@ -119,6 +124,7 @@ class ReplayedReply:
     replayed: tuple[str, ...]
     refused: tuple[RefusedReplayReply, ...]
     more: bool
+    next_page_token: str
 
 
 def _named(call: Call) -> StreamId:
@@ -176,6 +182,7 @@ async def replay_many(call: Call) -> Reply:
         subscriptions=frozenset(() if body.subscription is None else (body.subscription,)),
         subject=None if body.subject is None else StreamId(body.subject),
         limit=body.limit,
+        cursor=cursor(body.page_token),
     )
     engine = outbox(call)
     with meant():
@@ -195,6 +202,7 @@ async def replay_many(call: Call) -> Reply:
             "replayed": replayed,
             "refused": refused,
             "more": bool(page.cursor),
+            "next_page_token": token(page.cursor),
         }
     )
 
