@@ -9,10 +9,9 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
 
 from parcae.deliveries import Attempt
 from parcae.errors import Unavailable
@@ -21,6 +20,7 @@ from parcae.ports import Clock
 from parcae.subscriptions import Subscription
 from parcae.values import WorkerId, seconds
 from parcae_adapters.http.dispatcher.lanes import Lanes, Taken
+from parcae_adapters.http.dispatcher.racing import first
 from parcae_adapters.http.dispatcher.reporter import Reporter
 from parcae_adapters.http.dispatcher.sender import Sender
 from parcae_adapters.http.dispatcher.settings import MARGIN, Settings
@@ -318,20 +318,6 @@ class Dispatcher:
 
     async def _sleep(self, duration: float) -> None:
         await first(self._stopping.wait(), within=timedelta(seconds=duration))
-
-
-async def first(*things: Coroutine[Any, Any, object], within: timedelta | None = None) -> None:
-    """Return once one of these is done, which may raise, or time is up; the others are let go."""
-    tasks = [asyncio.ensure_future(one) for one in things]
-    try:
-        timeout = None if within is None else max(0.0, within.total_seconds())
-        done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for one in done:
-            one.result()
-    finally:
-        for one in tasks:
-            one.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _unique_name() -> str:
