@@ -52,7 +52,7 @@ explore: dev ## Walk every state, for an hour; crash, simulate and compare as lo
 	$(BIN)/python -m parcae_specs.linear --operations 1000000 --kills 1000
 	$(BIN)/python -m parcae_specs.simulation --seeds 10000
 
-soak: dev ## Kill and freeze workers at random, many times
+soak: dev ## Kill and freeze workers, servers and receivers at random, many times
 	$(BIN)/python -m parcae_specs.soak $(ARGS)
 	$(BIN)/python -m parcae_specs.soak.lanes
 	$(BIN)/python -m parcae_specs.soak.diamond

@@ -55,7 +55,7 @@ Repeat it with `python -m parcae_specs.soak.wire --kills {kills} --seed {seed}`.
 | kills of workers | {workers} |
 | jobs submitted, all ended | {soaked.jobs} |
 | how they ended | {_counts(soaked.by_status)} |
-| submissions made again | {soaked.repeats} |
+| submissions without an answer, or made again for all that | {soaked.repeats} |
 | deliveries owed | {soaked.deliveries} |
 | tries begun | {soaked.tries} |
 | tries whose sender was killed before it could report | {soaked.lost} |
