@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -383,6 +384,17 @@ def test_given_a_depth_when_it_is_parsed_then_exactly_what_is_too_deep_is_refuse
     else:
         with pytest.raises(Problem):
             parse(deep)
+
+
+def test_given_the_largest_body_of_names_when_one_stands_twice_then_it_is_told_in_no_time() -> None:
+    names = ",".join(f'"{number}":0' for number in range(150_000))
+    data = f'{{{names},"twice":0,"twice":0}}'.encode()
+    assert len(data) < MOST_BYTES
+    began = time.process_time()
+    with pytest.raises(Problem, match="'twice' stands twice"):
+        parse(data)
+    # Name by name against all others it would take minutes.
+    assert time.process_time() - began < 5
 
 
 def test_given_every_error_of_the_kernel_then_its_problem_is_stable_and_shows_no_inside() -> None:

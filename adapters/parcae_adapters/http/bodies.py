@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import islice
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
@@ -118,8 +120,9 @@ def _too_deep(data: bytes) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        # In one pass, however many names there are: nobody else is answered meanwhile.
+        times = Counter(name for name, _ in pairs)
+        twice = next(name for name, number in times.items() if number > 1)
         raise ValueError(f"the name {twice!r:.100} stands twice in one object")
     return found
 
@@ -147,7 +150,7 @@ def structured(value: Any, kind: type) -> Any:
     try:
         return _CONVERTER.structure(value, kind)
     except Exception as error:  # noqa: BLE001 - cattrs raises whatever a validator raises
-        found = tuple(_faults(error, "$"))[:MOST_FAULTS]
+        found = tuple(islice(_faults(error, "$"), MOST_FAULTS))
         faults = tuple(fault for fault, _ in found)
         sort = BAD_INPUT if all(unfit for _, unfit in found) else INVALID_BODY
         detail = f"{faults[0].field}: {faults[0].expected}"
