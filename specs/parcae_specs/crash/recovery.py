@@ -58,7 +58,7 @@ async def _finish(engine: Engine, clock: ManualClock) -> Sequence[str]:
 
 
 async def _deliver(outbox: OutboxEngine, clock: ManualClock) -> Sequence[str]:
-    """L4: open the seal, enable whoever is not, send until nothing is owed; what is owed for ever."""
+    """L4: open the seal, enable whoever is not, send until nothing is owed; what is so for ever."""
     await outbox.unseal()
     for name in await outbox.subscriptions():
         await outbox.enable(name)
