@@ -17,7 +17,6 @@ from parcae import Engine, minutes
 from parcae.deliveries import Standing, webhook_id
 from parcae.outbox_engine import OutboxEngine
 from parcae_adapters.clock import ManualClock
-from parcae_adapters.contract import stage
 from parcae_adapters.http.dispatcher.lanes import AHEAD
 from parcae_adapters.http.whsec import new_secret
 from parcae_adapters.sqlite import SqliteStore
@@ -56,7 +55,7 @@ def test_given_a_kill_between_two_steps_then_each_arrives_and_none_after_it_is_r
             async with Engine(SqliteStore(str(database), clock=clock)) as engine:
                 outbox = OutboxEngine(engine.store)
                 found = await listed(outbox, "hook")
-                done = {webhook_id(one.id) for one in found if stage(one) is Standing.DELIVERED}
+                done = {webhook_id(one.id) for one in found if one.stage is Standing.DELIVERED}
                 bodies = {webhook_id(one.id): await outbox.body(one.id) for one in found}
                 assert len(done) < OWED
                 async with dispatcher(outbox):

@@ -5,12 +5,12 @@ The kernel chooses transitions; this is the second fence around what it chose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from attrs import evolve as replace
 
 from parcae.change import Change, Revision
-from parcae.deliveries import Dead, Delivery, DeliveryDeleted, Done, Sending, Standing, Waiting
+from parcae.deliveries import DeliveryDeleted
 from parcae.effects import Effect, Offer, Remind
 from parcae.errors import Conflict, Reason, Rejected
 from parcae.events import Annotated, Deleted, LateResultRecorded
@@ -84,19 +84,6 @@ def _check_revision(stored: Version, one: Revision) -> None:
     if fault is not None:
         message = f"revision of {one.stream} refused by the store: {fault}"
         raise Rejected(Reason.UNLAWFUL, message)
-
-
-_STAGES: Mapping[type, Standing] = {
-    Waiting: Standing.PENDING,
-    Sending: Standing.DELIVERING,
-    Done: Standing.DELIVERED,
-    Dead: Standing.DEAD,
-}
-
-
-def stage(delivery: Delivery) -> Standing:
-    """The word for the state of ``delivery`` by itself, under which it is found."""
-    return _STAGES[type(delivery.state)]
 
 
 def _check(before: Job | None, change: Change) -> None:

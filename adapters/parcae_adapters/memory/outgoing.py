@@ -11,7 +11,6 @@ from parcae.change import Revision
 from parcae.deliveries import Dead, Delivery, Done, Sending, Standing, Waiting
 from parcae.ports import Deliverable, DeliveryPage, DeliveryQuery, Spent
 from parcae.values import Instant, StreamId
-from parcae_adapters.contract import stage
 from parcae_adapters.memory.sorted import remove
 
 LAST = StreamId("\U0010ffff")
@@ -83,7 +82,7 @@ class Outgoing:
 
     def tally(self) -> Mapping[tuple[str, Standing], int]:
         """How many are in which state, by subscription."""
-        return Counter((one.subscription, stage(one)) for one in self.rows.values())
+        return Counter((one.subscription, one.stage) for one in self.rows.values())
 
     def next(self, lines: tuple[str, ...], after: Instant | None) -> Instant | None:
         """When something in ``lines`` is due next, later than ``after``."""
@@ -129,7 +128,7 @@ class Outgoing:
 
 def _matches(query: DeliveryQuery, one: Delivery) -> bool:
     return (
-        (not query.states or stage(one) in query.states)
+        (not query.states or one.stage in query.states)
         and (not query.subscriptions or one.subscription in query.subscriptions)
         and (query.subject is None or one.subject == query.subject)
     )

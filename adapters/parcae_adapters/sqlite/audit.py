@@ -17,7 +17,7 @@ from parcae.saga import resume
 from parcae.schedules import Schedule
 from parcae.state import Job, Pending, Stored
 from parcae.values import Instant, Place
-from parcae_adapters.contract import lawful, stage
+from parcae_adapters.contract import lawful
 from parcae_adapters.sqlite.pending import fixed
 from parcae_adapters.sqlite.queries import Queries
 from parcae_adapters.sqlite.rows import (
@@ -240,7 +240,7 @@ def _delivery(
     if row != delivery_columns(found):
         yield f"{found.id}: its columns are {row!r}, its state says {delivery_columns(found)!r}"
     if found.open != (remind_at is not None):
-        yield f"{found.id}: to be looked at at {remind_at!r}, while it is {stage(found)}"
+        yield f"{found.id}: to be looked at at {remind_at!r}, while it is {found.stage}"
 
 
 def _inbox(connection: sqlite3.Connection) -> Iterator[str]:

@@ -18,7 +18,7 @@ from parcae.ports import Recorded
 from parcae.spec import Spec
 from parcae.state import Ended, Job, Stored
 from parcae.values import Instant, JobId, Position, StreamId, Version
-from parcae_adapters.contract import owed, stage
+from parcae_adapters.contract import owed
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -119,7 +119,7 @@ def delivery_columns(found: Delivery) -> tuple[Any, ...]:
     state = found.state
     holder = (state.worker, state.request) if isinstance(state, Sending) else (None, None)
     fixed = (found.subscription, found.subject, found.number)
-    return (*fixed, stage(found).value, micros(found.ended_at), *holder)
+    return (*fixed, found.stage.value, micros(found.ended_at), *holder)
 
 
 class Recent(dict[K, V]):

@@ -51,6 +51,17 @@ class Dead:
 DeliveryState = Waiting | Sending | Done | Dead
 
 
+class Standing(StrEnum):
+    """Where a delivery stands, in one word."""
+
+    PENDING = "pending"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    WITHHELD = "withheld"
+    DISABLED = "disabled"
+
+
 @frozen(kw_only=True)
 class Delivery:
     """What is owed to a subscription of one event.
@@ -93,6 +104,20 @@ class Delivery:
     life: int = 0
 
     @property
+    def stage(self) -> Standing:
+        """The word for its state by itself, under which it is found: sealed and disabled are not
+        its own affair (see :func:`standing`)."""
+        match self.state:
+            case Waiting():
+                return Standing.PENDING
+            case Sending():
+                return Standing.DELIVERING
+            case Done():
+                return Standing.DELIVERED
+            case Dead():
+                return Standing.DEAD
+
+    @property
     def open(self) -> bool:
         """Whether it is still to be delivered."""
         return isinstance(self.state, Waiting | Sending)
@@ -113,17 +138,6 @@ class Delivery:
         return self.state.at if isinstance(self.state, Done | Dead) else None
 
 
-class Standing(StrEnum):
-    """Where a delivery stands, in one word."""
-
-    PENDING = "pending"
-    DELIVERING = "delivering"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    WITHHELD = "withheld"
-    DISABLED = "disabled"
-
-
 def standing(delivery: Delivery, subscription: Subscription | None, seal: Seal) -> Standing:
     """Where a delivery stands: sealed and disabled are not its own affair, and so not in its state.
 
@@ -132,21 +146,14 @@ def standing(delivery: Delivery, subscription: Subscription | None, seal: Seal) 
         subscription: to whom it is owed, as far as there is one.
         seal: that of the store.
     """
-    match delivery.state:
-        case Done():
-            return Standing.DELIVERED
-        case Dead():
-            return Standing.DEAD
-        case Sending():
-            return Standing.DELIVERING
-        case Waiting():
-            if seal.closed:
-                return Standing.WITHHELD
-            # What is left of a removed one is given up; until then nobody sends it, either.
-            sent = subscription is not None and subscription.active
-            return (
-                Standing.PENDING if sent and delivery.belongs(subscription) else Standing.DISABLED
-            )
+    stage = delivery.stage
+    if stage is not Standing.PENDING:
+        return stage
+    if seal.closed:
+        return Standing.WITHHELD
+    # What is left of a removed one is given up; until then nobody sends it, either.
+    sent = subscription is not None and subscription.active and delivery.belongs(subscription)
+    return Standing.PENDING if sent else Standing.DISABLED
 
 
 def due_at(delivery: Delivery) -> Instant | None:
